@@ -1,0 +1,78 @@
+/* limits.h: every bound of every loop, queue, table and buffer, and the abuse it stops. */
+#ifndef CORE_LIMITS_H
+#define CORE_LIMITS_H
+
+#include "core/abi.h"
+#include "core/base.h"
+
+/* Objects of one kind in a namespace (LIM-17); the id format has 15 bits of index. */
+#define OBJECT_MAX 32768u
+
+/* Processes known to one daemon at a time; each costs a registry row and a ledger file. */
+#define CLIENT_MAX 16384u
+
+/* Connections; a process has one per identity it has used lately, so a little more than clients. */
+#define SESSION_MAX 20480u
+
+/* Sessions one uid may hold (root is not bound by it): stops one user from taking them all. */
+#define SESSION_PER_UID_MAX 8192u
+
+/* Objects one uid may have created at a time, all kinds; root is not bound by it. */
+#define OBJECT_PER_UID_MAX 98304u
+
+/* Longest frame on a client FIFO; a longer length field ends the connection. */
+#define FRAME_SIZE_MAX 256u
+
+/* Replies waiting for a client that does not read; beyond it the connection is dropped. */
+#define SESSION_OUT_MAX 4096u
+
+/* Requests of one client carried out in one turn of the daemon, so that a flood cannot starve others. */
+#define SESSION_REQUESTS_PER_TURN_MAX 32u
+
+/* Effects one service step may produce; each event is written to need fewer. */
+#define EFFECTS_MAX 256u
+
+/* Semaphores in a set and operations in a call, ceilings of the settable limits (LIM-6, LIM-8). */
+#define SEM_NSEMS_MAX 32000u
+#define SEM_NOPS_MAX 500u
+
+/* Words one small and one large descriptor can change together. */
+#define MCAS_SMALL_MAX 14u
+#define MCAS_LARGE_MAX 1022u
+
+/* Descriptors in an object's file; a thread holds one only while it commits. */
+#define MCAS_SMALL_SLOTS 16u
+#define MCAS_LARGE_SLOTS 2u
+
+/*
+ * Rounds a data-plane call makes before it gives up with an outcome.  An honest file needs a few;
+ * only a peer that rewrites the words on purpose reaches this (P5).
+ */
+#define MCAS_ROUNDS_MAX 1000000u
+
+/* Sleepers in one object's file. */
+#define SLEEPER_MAX 16384u
+
+/* Processes that may hold adjustments in one set at a time; fewer in sets of thousands. */
+#define SEMSET_UNDO_ROWS_MAX 4096u
+
+/* Words woken in one step; a longer list is handed out in several steps. */
+#define WAKES_MAX 64u
+
+/* Text bytes of a message and of a queue, ceilings of the settable limits (LIM-13, LIM-14). */
+#define MSG_TEXT_MAX (256u << 20)
+
+/* Attachments of one process; the kernel's own bound is the map count, 65530 (SHM-22). */
+#define LEDGER_ATTACH_MAX 65536u
+
+/* Objects a process may have touched without the daemon having to search all of them at its death. */
+#define LEDGER_USES_MAX 4096u
+
+/* Forked children a process has not reaped yet and that have not become clients themselves. */
+#define LEDGER_CHILDREN_MAX 8192u
+
+STATIC_ASSERT(OBJECT_MAX == ABI_INDEX_MASK + 1u);
+STATIC_ASSERT(SESSION_OUT_MAX >= 4 * FRAME_SIZE_MAX);
+STATIC_ASSERT(MCAS_LARGE_MAX >= 2 * SEM_NOPS_MAX + 2); /* value and undo of each operation, one sleeper */
+
+#endif

@@ -1,0 +1,140 @@
+/*
+ * registry.h: the namespace's table of objects and processes, one mapped file.
+ *
+ * Only the daemon writes it; everybody may read it without a lock: each slot has a version that is
+ * odd while the slot is being written, and a reader takes a copy between two equal even versions.
+ * So looking up a key, judging a permission, *_STAT and *_INFO need no daemon.
+ *
+ * The file is also the daemon's memory across restarts: it holds everything a new daemon needs to
+ * know (P4).  A reader trusts nothing in it beyond its own bounds.
+ */
+#ifndef CORE_REGISTRY_H
+#define CORE_REGISTRY_H
+
+#include "core/abi.h"
+#include "core/atomic.h"
+#include "core/cred.h"
+#include "core/limits.h"
+
+#define REGISTRY_VERSION 1u
+
+enum registry_outcome {
+	REGISTRY_E_ABSENT = 1,  /* no such object or process */
+	REGISTRY_E_FULL = 2,    /* no free slot within the limit */
+	REGISTRY_E_CORRUPT = 3, /* not a registry of this version, or it breaks its own rules */
+	REGISTRY_E_VERSION = 4, /* a registry, of another version */
+	REGISTRY_E_BUSY = 5,    /* the slot keeps changing (or its writer died): ask the daemon */
+};
+
+enum registry_state {
+	REGISTRY_FREE = 0,
+	REGISTRY_CREATING = 1, /* index taken, file not there yet */
+	REGISTRY_LIVE = 2,
+	REGISTRY_DEST = 3,    /* segment removed but attached (SHM-35) */
+	REGISTRY_CLOSING = 4, /* being destroyed: no new use */
+};
+
+/* One object, as read or to be written.  Explicit widths: it is also the stored form. */
+struct registry_object {
+	uint32_t state; /* enum registry_state */
+	int32_t key;
+	int32_t id;
+	uint32_t creator_pid; /* cpid */
+	struct ipc_owner owner;
+	uint32_t last_pid;    /* segments: lpid */
+	uint64_t size;        /* segments: shm_segsz; sets: sem_nsems; queues: room of the file in bytes */
+	uint64_t generation;  /* queues: grows when the file grew and must be mapped anew */
+	int64_t ctime_s;      /* segments only; sets and queues keep theirs in their file */
+	uint64_t attach_ns;   /* segments: realtime of the last attach and detach known here */
+	uint64_t detach_ns;
+};
+
+/* Limits of the namespace (LIM-*), changeable at run time. */
+struct registry_limits {
+	uint64_t shmmax;
+	uint64_t shmall; /* pages */
+	uint32_t shmmni;
+	uint32_t semmsl;
+	uint32_t semmns;
+	uint32_t semopm;
+	uint32_t semmni;
+	uint32_t msgmax;
+	uint32_t msgmnb;
+	uint32_t msgmni;
+	uint32_t rmid_forced; /* SHM-44 */
+	uint32_t reserved;
+};
+
+/* A process the daemon knows. */
+struct registry_client {
+	uint64_t client; /* identity: generation << 16 | row + 1 */
+	uint32_t pid;
+	uint32_t uid;
+	uint64_t start_time; /* of the process, in the unit of /proc/PID/stat: tells pid reuse apart */
+};
+
+/* A binding: private. */
+struct registry {
+	uint8_t *base;
+	uint64_t size;
+};
+
+uint64_t registry_size(void);
+
+/* --- reading; also by clients on a read-only mapping ------------------------------------------ */
+
+/* 0, E_CORRUPT or E_VERSION. */
+int registry_bind(struct registry *registry, void *base, uint64_t size);
+/* The object with this id, whatever newer one holds its index.  0, E_ABSENT, E_BUSY. */
+int registry_get(const struct registry *registry, enum ipc_kind kind, int32_t id,
+		 struct registry_object *ret_object);
+/* The object at this index (IPC-10).  LIVE or DEST only. */
+int registry_get_index(const struct registry *registry, enum ipc_kind kind, uint32_t index,
+		       struct registry_object *ret_object);
+/* The live object with this key (not IPC_PRIVATE).  0, E_ABSENT, E_BUSY. */
+int registry_find(const struct registry *registry, enum ipc_kind kind, int32_t key,
+		  struct registry_object *ret_object);
+/*
+ * Cheap and exact for the hot path: the address of a word that equals id + 1 (64 bits) while the
+ * object is LIVE or DEST, and anything else afterwards.  Valid as long as the mapping.
+ */
+const struct shared64 *registry_live_word(const struct registry *registry, enum ipc_kind kind,
+					  int32_t id);
+void registry_read_limits(const struct registry *registry, struct registry_limits *ret_limits);
+/* Objects in use, and the highest index in use (0 if none) (IPC-11). */
+uint32_t registry_count(const struct registry *registry, enum ipc_kind kind);
+uint32_t registry_index_max(const struct registry *registry, enum ipc_kind kind);
+/* A living client with this pid, if any. */
+bool registry_find_pid(const struct registry *registry, uint32_t pid,
+		       struct registry_client *ret_client);
+/* Identity of this namespace, never 0: tells a re-made namespace at the same path apart. */
+uint64_t registry_nonce(const struct registry *registry);
+
+/* --- writing; the daemon alone ------------------------------------------------------------------ */
+
+void registry_limits_default(struct registry_limits *ret_limits);
+void registry_format(void *base, uint64_t nonce, const struct registry_limits *limits);
+void registry_write_limits(struct registry *registry, const struct registry_limits *limits);
+
+/* Chooses index and sequence as IPC-5, IPC-6 say.  0 or E_FULL (mni = the kind's limit). */
+int registry_allocate(struct registry *registry, enum ipc_kind kind, uint32_t mni, int32_t *ret_id);
+/* Stores an object under object->id; keeps the key index (LIVE objects with a key) up to date. */
+void registry_put(struct registry *registry, enum ipc_kind kind, const struct registry_object *object);
+/* Frees the slot of id. */
+void registry_drop(struct registry *registry, enum ipc_kind kind, int32_t id);
+
+/* Adds a process: gives it an identity.  0 or E_FULL. */
+int registry_client_add(struct registry *registry, uint32_t pid, uint32_t uid, uint64_t start_time,
+			uint64_t *ret_client);
+void registry_client_drop(struct registry *registry, uint64_t client);
+/* By identity, and the row-th one (for a restart); 0 or E_ABSENT. */
+int registry_client_get(const struct registry *registry, uint64_t client,
+			struct registry_client *ret_client);
+int registry_client_row(const struct registry *registry, uint32_t row,
+			struct registry_client *ret_client);
+
+/* After a crash of the writer: makes versions even, rebuilds the indexes.  False: beyond repair. */
+bool registry_repair(struct registry *registry);
+bool registry_verify(const struct registry *registry);
+
+#endif

@@ -1,0 +1,143 @@
+/*
+ * semset.h: a semaphore set in a mapped file (rules SEM-*, UNDO-*, BLK-* of the contract).
+ *
+ * File: header | semaphores, one cache line each | mcas descriptors | sleepers | undo rows.
+ * A semaphore's word carries value (15) | waiters (1) | epoch (16).  `waiters` is set while a
+ * sleeper's array names the semaphore: registering and setting it are one commit, so who changes
+ * a value learns from the word itself whether anybody may want it, and a set without sleepers
+ * pays nothing.  `epoch` grows with SETVAL/SETALL and voids every adjustment made before (UNDO-13).
+ *
+ * No call here sleeps, allocates or makes a system call.  Whatever the file contains, each call
+ * ends within its bound and touches only the mapping (P5).
+ */
+#ifndef CORE_SEMSET_H
+#define CORE_SEMSET_H
+
+#include "core/abi.h"
+#include "core/sleeper.h"
+
+enum semset_outcome {
+	SEMSET_DONE = 0,
+	SEMSET_BLOCKED = 1,   /* would sleep; nothing changed */
+	SEMSET_WAITING = 2,   /* is registered as a sleeper, or still sleeps */
+	SEMSET_MORE = 3,      /* done, but more wakes are due: carry out these, then semset_settle() */
+	SEMSET_E_AGAIN = 4,   /* EAGAIN: the deciding operation has IPC_NOWAIT (SEM-9) */
+	SEMSET_E_RANGE = 5,   /* ERANGE */
+	SEMSET_E_FBIG = 6,    /* EFBIG: sem_num outside the set */
+	SEMSET_E_REMOVED = 7, /* EIDRM for a sleeper; for a new call the id is gone: EINVAL */
+	SEMSET_E_NOMEM = 8,   /* ENOMEM: no undo row, sleeper or descriptor left */
+	SEMSET_E_CORRUPT = 9, /* the file breaks its own rules: EIO */
+};
+
+/* Extents of a set's file. */
+struct semset_layout {
+	uint32_t n_sems;
+	uint32_t n_sleepers;
+	uint32_t n_rows;
+	uint64_t sems_off;
+	uint64_t slots_off;
+	uint64_t words_off;   /* sleepers' state words */
+	uint64_t records_off; /* sleepers' records */
+	uint64_t owners_off;  /* undo rows' owners */
+	uint64_t rows_off;    /* undo rows: n_sems words each */
+	uint64_t size;
+	uint64_t common_size; /* from 0: what every user touches; storage is reserved for it at creation */
+};
+
+/* A bound set: private to the process, never re-read from the file. */
+struct semset {
+	struct mcas mcas;
+	struct sleepers sleepers;
+	struct semset_layout layout;
+	uint8_t *base;
+};
+
+/* A sleeping call; the caller keeps it on its stack. */
+struct semset_sleeper {
+	uint32_t index;      /* sleeper index */
+	uint32_t word_index; /* wait on the low half of this word ... */
+	uint32_t expected;   /* ... while it equals this */
+};
+
+struct semset_stat {
+	int64_t otime_s;
+	int64_t ctime_s;
+};
+
+/* 0, or SEMSET_E_RANGE if n_sems is 0 or above SEM_NSEMS_MAX. */
+int semset_layout(uint32_t n_sems, struct semset_layout *ret_layout);
+
+/* Makes a zero-filled mapping of layout->size bytes into an empty set: values 0, ctime now. */
+void semset_format(void *base, const struct semset_layout *layout, int64_t now_s);
+
+/* Binds to a mapping of size bytes; checks that it is a set of this version.  0 or SEMSET_E_CORRUPT. */
+int semset_bind(struct semset *set, void *base, uint64_t size);
+
+/*
+ * One semop, all or nothing, without sleeping: DONE, MORE, BLOCKED or an E.  n_ops is 1..SEM_NOPS_MAX
+ * (the caller has judged E2BIG and EINVAL).  ops is private memory.
+ */
+int semset_op(struct semset *set, const struct actor *actor, const struct abi_sembuf *ops,
+	      uint32_t n_ops, struct wakes *ret_wakes);
+
+/* The same, but BLOCKED becomes WAITING: the call stands in the file as a sleeper. */
+int semset_op_or_wait(struct semset *set, const struct actor *actor, const struct abi_sembuf *ops,
+		      uint32_t n_ops, struct wakes *ret_wakes, struct semset_sleeper *ret_sleeper);
+
+/*
+ * Looks at a sleeper after a wake: WAITING with a fresh `expected`, or its result (DONE, E_AGAIN,
+ * E_RANGE, E_REMOVED), which is acknowledged: the sleeper is then gone.
+ */
+int semset_poll(struct semset *set, struct semset_sleeper *sleeper);
+
+/*
+ * Takes a sleeper out (signal, time-out, jump).  BLOCKED: it is out and nothing was done for it.
+ * Otherwise its result came first (BLK-5, SEM-28): as semset_poll.
+ */
+int semset_cancel(struct semset *set, const struct actor *actor, struct semset_sleeper *sleeper);
+
+/* Grants what can be granted, without a change of its own.  DONE, MORE or E_CORRUPT. */
+int semset_settle(struct semset *set, const struct actor *actor, struct wakes *ret_wakes);
+
+/* SETVAL: sem_num and value are in range.  SETALL: values[n_sems], all in range. */
+int semset_set_value(struct semset *set, const struct actor *actor, uint32_t sem_num,
+		     uint32_t value, struct wakes *ret_wakes);
+int semset_set_all(struct semset *set, const struct actor *actor, const uint16_t *values,
+		   struct wakes *ret_wakes);
+
+/* Snapshots (PSX-23).  DONE or E_CORRUPT. */
+int semset_get_value(struct semset *set, uint32_t sem_num, uint32_t *ret_value);
+int semset_get_pid(struct semset *set, uint32_t sem_num, uint32_t *ret_pid);
+int semset_get_all(struct semset *set, uint16_t *ret_values);
+/* semncnt and semzcnt: sleepers whose first obstacle is this semaphore (SEM-25). */
+int semset_get_counts(struct semset *set, uint32_t sem_num, uint32_t *ret_ncnt, uint32_t *ret_zcnt);
+void semset_get_stat(struct semset *set, struct semset_stat *ret_stat);
+/* IPC_SET's ctime; written by the daemon. */
+void semset_set_ctime(struct semset *set, int64_t now_s);
+
+/* True if the object was removed; a sleeper that registers checks it afterwards by itself. */
+bool semset_is_removed(const struct semset *set);
+
+/*
+ * Process exit (UNDO-7..12): applies the client's adjustments, clamped, and frees its row.  actor
+ * names the client that ends and the pid that ends; who calls it does not matter: the process
+ * itself in a normal exit, the daemon otherwise.  Idempotent at every step.  DONE, MORE, E_CORRUPT.
+ */
+int semset_apply_undo(struct semset *set, const struct actor *actor, struct wakes *ret_wakes);
+
+/*
+ * Death without user code: finishes the client's descriptors, takes its sleepers out, hands back
+ * what was granted to a sleeper that never ran again, then as semset_apply_undo.
+ */
+int semset_recover(struct semset *set, const struct actor *actor, struct wakes *ret_wakes);
+
+/* IPC_RMID: marks the set and ends every sleeper with E_REMOVED.  DONE or MORE: call again. */
+int semset_remove(struct semset *set, const struct actor *actor, struct wakes *ret_wakes);
+
+/* True if anything in the set still belongs to the client (row, sleeper, descriptor). */
+bool semset_holds(const struct semset *set, uint64_t client);
+
+/* The unit's invariants, on a set nobody is using. */
+bool semset_verify(struct semset *set);
+
+#endif

@@ -1,0 +1,126 @@
+/*
+ * service.h: the whole daemon as a function.
+ *
+ * service_step(service, event, effects) is all there is: bytes from a client, a client gone, a
+ * process ended, a storage result, a tick come in; replies and actions go out.  Time, identities
+ * and randomness arrive in the events.  src/daemon carries the effects out, tests and fuzzers
+ * drive the same function without any of it.
+ *
+ * State that must outlive the daemon is in the registry (a mapping); what is in struct service is
+ * an index that service_start() rebuilds from it.
+ */
+#ifndef CORE_SERVICE_H
+#define CORE_SERVICE_H
+
+#include "core/cred.h"
+#include "core/ledger.h"
+#include "core/proto.h"
+#include "core/registry.h"
+
+enum event_type {
+	EVENT_REGISTER, /* bytes read from the well-known FIFO */
+	EVENT_ADMITTED, /* EFFECT_ADMIT worked: identity proven */
+	EVENT_REFUSED,  /* EFFECT_ADMIT failed */
+	EVENT_INPUT,    /* bytes from a session */
+	EVENT_HANGUP,   /* a session's FIFO lost its writer, or broke */
+	EVENT_EXITED,   /* a client's process has ended */
+	EVENT_EXECED,   /* a client's process runs another image now: attachments end, undo stays */
+	EVENT_DETACHED, /* attachments ended outside a request (settled ledgers) */
+	EVENT_TICK,
+};
+
+/* What an event carries besides its type. */
+struct event {
+	enum event_type type;
+	int64_t now_s;         /* realtime, seconds */
+	uint64_t now_ns;       /* realtime, nanoseconds */
+	uint64_t monotonic_ns;
+	uint32_t session;      /* INPUT, HANGUP, ADMITTED, REFUSED: number the service gave in ADMIT */
+	const uint8_t *bytes;  /* REGISTER, INPUT */
+	size_t n_bytes;
+	uint32_t uid;          /* ADMITTED: owner and group of the FIFOs */
+	uint32_t gid;
+	uint32_t pid;          /* ADMITTED */
+	uint64_t start_time;   /* ADMITTED */
+	uint64_t client;       /* EXITED, EXECED */
+	int32_t shmid;         /* DETACHED */
+	struct ledger_sum sum; /* DETACHED */
+};
+
+enum effect_type {
+	EFFECT_ADMIT,   /* open and judge the FIFOs `name` for session; answer ADMITTED or REFUSED */
+	EFFECT_SEND,    /* bytes to a session */
+	EFFECT_CLOSE,   /* end a session: close its FIFOs */
+	EFFECT_WATCH,   /* a new client: watch its process; after the ledger exists */
+	EFFECT_FORGET,  /* the client is gone for good: remove its ledger, stop watching */
+	EFFECT_LOG,     /* a line for the log */
+};
+
+struct effect {
+	enum effect_type type;
+	uint32_t session;
+	uint64_t client;
+	uint32_t pid;
+	uint32_t uid;
+	char name[PROTO_NAME_SIZE]; /* ADMIT */
+	uint32_t n_bytes;           /* SEND */
+	uint8_t bytes[FRAME_SIZE_MAX];
+	char text[160]; /* LOG: client, call, reason */
+};
+
+struct effects {
+	uint32_t n;
+	struct effect list[EFFECTS_MAX];
+};
+
+/*
+ * Storage, asked while a step runs, because a reply depends on the answer.  Every function may fail
+ * and returns 0 or an errno of Linux; the simulation fails each of them at will.
+ */
+struct service_storage {
+	void *context;
+	/* New object file, formatted, with owner, group and mode.  Nothing is left on failure. */
+	int (*create)(void *context, enum ipc_kind kind, const struct registry_object *object,
+		      uint64_t qbytes, uint64_t reserved_bytes);
+	/* IPC_SET: owner, group, mode; sets and queues: ctime; queues: qbytes (file grown before). */
+	int (*set)(void *context, enum ipc_kind kind, const struct registry_object *object,
+		   uint64_t qbytes, int64_t now_s);
+	/* Ends the object: sleepers get EIDRM, the file goes. */
+	void (*destroy)(void *context, enum ipc_kind kind, int32_t id);
+	/* Ledger of a new client (or of one that exec'ed: made empty again). */
+	int (*ledger_make)(void *context, uint64_t client, uint32_t pid, uint32_t uid, uint32_t gid);
+	/* Attachments of a segment, over all ledgers and unregistered children, right now. */
+	int (*attach_sum)(void *context, int32_t shmid, struct ledger_sum *ret_sum);
+	/*
+	 * Settles what an ended process held: descriptors, sleepers, undo, blocks, attachments (each
+	 * reported by an EVENT_DETACHED before the next event).  dead false: exec, attachments only.
+	 */
+	void (*settle)(void *context, uint64_t client, uint32_t pid, bool dead);
+	/* True if that process has ended (its pidfd says so). */
+	bool (*has_exited)(void *context, uint64_t client);
+};
+
+struct service; /* service_size() bytes, 16-aligned, the caller's; zero-filled before start */
+
+size_t service_size(void);
+
+/*
+ * Binds to a registry that registry_bind accepted and registry_repair has passed.  Clients found in
+ * it are reported as EFFECT_WATCH, for the daemon to watch or to answer with EVENT_EXITED.
+ * owner_uid may change limits, besides root.
+ */
+void service_start(struct service *service, struct registry *registry,
+		   const struct service_storage *storage, uint32_t owner_uid, uint32_t daemon_pid,
+		   uint64_t monotonic_ns);
+/* The next client to watch after a start; false when all have been reported. */
+bool service_next_known(struct service *service, struct registry_client *ret_client);
+
+/* One event.  effects is reset first. */
+void service_step(struct service *service, const struct event *event, struct effects *effects);
+
+/* True while a session has requests that wait for a further turn: step with EVENT_INPUT, 0 bytes. */
+bool service_has_pending(const struct service *service, uint32_t *ret_session);
+
+bool service_verify(const struct service *service);
+
+#endif
