@@ -36,13 +36,28 @@
 #define SEM_NSEMS_MAX 32000u
 #define SEM_NOPS_MAX 500u
 
-/* Words one small and one large descriptor can change together. */
+/*
+ * Words one small and one large descriptor can change together, and descriptors in an object's file;
+ * a thread holds one only while it commits.  The explorer builds the units with fewer, and with less
+ * patience, to keep its state space small.
+ */
+#ifndef MCAS_SMALL_MAX
 #define MCAS_SMALL_MAX 14u
-#define MCAS_LARGE_MAX 1022u
-
-/* Descriptors in an object's file; a thread holds one only while it commits. */
 #define MCAS_SMALL_SLOTS 16u
+#define MCAS_LARGE_MAX 1022u
 #define MCAS_LARGE_SLOTS 2u
+#endif
+
+/* Looks at an undecided change before it is undone: a running owner is done by then. */
+#ifndef MCAS_PAUSES_BEFORE_ABORT
+#define MCAS_PAUSES_BEFORE_ABORT 16u
+#endif
+
+/* Looks for a free descriptor before one is seized: long enough for the commits under way to end. */
+#ifndef MCAS_PATIENCE
+#define MCAS_PATIENCE 256u
+#define MCAS_PATIENCE_LARGE 4096u
+#endif
 
 /*
  * Rounds a data-plane call makes before it gives up with an outcome.  An honest file needs a few;
@@ -73,6 +88,8 @@
 
 STATIC_ASSERT(OBJECT_MAX == ABI_INDEX_MASK + 1u);
 STATIC_ASSERT(SESSION_OUT_MAX >= 4 * FRAME_SIZE_MAX);
+#ifndef USYSV_HOOKS
 STATIC_ASSERT(MCAS_LARGE_MAX >= 2 * SEM_NOPS_MAX + 2); /* value and undo of each operation, one sleeper */
+#endif
 
 #endif

@@ -74,13 +74,6 @@ struct slot {
 #define MARK_ENTRY_BITS 10
 #define MARK_SEQUENCE_MASK ((UINT64_C(1) << (63 - MARK_SLOT_BITS - MARK_ENTRY_BITS)) - 1)
 
-/* Looks at an undecided change before it is undone: a running owner is done by then. */
-#define PAUSES_BEFORE_ABORT 16
-
-/* Looks for a free slot before one is seized: long enough for the commits under way to end. */
-#define PATIENCE_SMALL 256
-#define PATIENCE_LARGE 4096
-
 STATIC_ASSERT(SLOTS_ALL <= 1u << MARK_SLOT_BITS);
 STATIC_ASSERT(MCAS_LARGE_MAX <= 1u << MARK_ENTRY_BITS);
 
@@ -279,7 +272,7 @@ static int word_settled(struct mcas *mcas, uint32_t index, uint64_t *ret_word)
 			*ret_word = word;
 			return 0;
 		}
-		if (mark_settle(mcas, index, word, PAUSES_BEFORE_ABORT))
+		if (mark_settle(mcas, index, word, MCAS_PAUSES_BEFORE_ABORT))
 			return MCAS_E_CORRUPT;
 	}
 	return MCAS_E_CORRUPT;
@@ -424,7 +417,7 @@ static int slot_take(struct mcas *mcas, const struct actor *actor, uint32_t n_ch
 	bool large = n_changes > MCAS_SMALL_MAX;
 	uint32_t first = large ? MCAS_SMALL_SLOTS : 0;
 	uint32_t count = large ? MCAS_LARGE_SLOTS : MCAS_SMALL_SLOTS;
-	uint32_t patience = large ? PATIENCE_LARGE : PATIENCE_SMALL;
+	uint32_t patience = large ? MCAS_PATIENCE_LARGE : MCAS_PATIENCE;
 	uint32_t i, number;
 
 	for (i = 0; i < count + patience; i++) {
@@ -476,7 +469,7 @@ static int word_freeze(struct mcas *mcas, const struct mcas_change *change, uint
 				return MCAS_CHANGED;
 			continue; /* a change in the way was undone between our two looks */
 		}
-		if (mark_settle(mcas, change->index, found, PAUSES_BEFORE_ABORT))
+		if (mark_settle(mcas, change->index, found, MCAS_PAUSES_BEFORE_ABORT))
 			return MCAS_E_CORRUPT;
 	}
 	return MCAS_E_CORRUPT;

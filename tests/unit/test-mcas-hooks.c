@@ -33,12 +33,17 @@ void assert_fail(const char *expression, const char *file_name, int line)
 	abort();
 }
 
-uint64_t hook_access(enum hook_kind kind, const volatile void *address, uint64_t value)
+void hook_access(enum hook_kind kind, const volatile void *address)
 {
 	(void)kind;
 	(void)address;
 	if (steps_left > 0 && --steps_left == 0 && at_step)
 		at_step();
+}
+
+uint64_t hook_value(const volatile void *address, uint64_t value)
+{
+	(void)address;
 	return value;
 }
 
