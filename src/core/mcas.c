@@ -310,11 +310,19 @@ bool mcas_op_add(struct mcas_op *op, uint32_t index, uint64_t old, uint64_t new)
 
 /* --- a slot's life ------------------------------------------------------------------------------- */
 
-static void slot_release(struct slot *slot, uint64_t status)
+/*
+ * Owner word: client (48) | low bits of the sequence it was claimed for (16).  So a claim differs
+ * from an earlier one by the same client, and the threads of one process are told apart where one
+ * seizes the other's slot.
+ */
+static inline uint64_t owner_make(const struct actor *actor, uint64_t status)
 {
-	/* Fails only if the slot was seized, and then it is not ours to give back. */
-	if (shared64_cas(&slot->status, status, status_make(status_sequence(status), SLOT_IDLE)))
-		shared64_store(&slot->owner, 0);
+	return actor->client | (status_sequence(status) + 1) << 48;
+}
+
+static inline uint64_t owner_client(uint64_t owner)
+{
+	return owner & ((UINT64_C(1) << 48) - 1);
 }
 
 /*
@@ -337,13 +345,13 @@ static void mark_banish(struct mcas *mcas, uint32_t index, uint64_t mark, uint64
 }
 
 /*
- * Ends what the slot is in the middle of, on behalf of an owner that is dead, or else that has
- * published.  True for one caller only: the slot is then IDLE and its owner word this caller's.
+ * Ends what the slot is in the middle of, as seen in `status`, on behalf of an owner that is dead, or
+ * else that has published.  True for one caller only, and only if nobody else ended it first: the
+ * slot is then IDLE and its owner word this caller's.
  */
-static bool slot_end(struct mcas *mcas, uint32_t number, bool dead)
+static bool slot_end(struct mcas *mcas, uint32_t number, uint64_t status, bool dead)
 {
 	struct slot *slot = slot_at(mcas, number);
-	uint64_t status = shared64_load(&slot->status);
 	uint64_t sequence = status_sequence(status);
 	uint64_t n, index, old, mark, value, same;
 	uint32_t i;
@@ -374,67 +382,97 @@ static bool slot_end(struct mcas *mcas, uint32_t number, bool dead)
 		if (index >= mcas->n_words)
 			continue;
 		mark = mark_make(number, sequence, i);
-		if (mark_look(mcas, (uint32_t)index, mark, &value, &same) == LOOK_DECIDED)
+		if (mark_look(mcas, (uint32_t)index, mark, &value, &same) != LOOK_DECIDED)
+			continue;
+		if (dead) /* nobody is left who could freeze */
+			(void)shared64_cas(&mcas->words[index], mark, value);
+		else
 			mark_banish(mcas, (uint32_t)index, mark, old, value);
 	}
 	return shared64_cas(&slot->status, status, status_make(sequence, SLOT_IDLE));
 }
 
-/* The owner word of an IDLE slot is ours: starts the next sequence. */
-static uint64_t slot_prepare(struct slot *slot)
-{
-	uint64_t status = shared64_load(&slot->status);
+/* A slot in the hands of its owner, between claim and release. */
+struct slot_hold {
+	struct slot *slot;
+	uint32_t number;
+	uint64_t owner;
+	uint64_t sequence;
+};
 
-	status = status_make(status_sequence(status) + 1, SLOT_PREPARE);
-	shared64_store(&slot->status, status);
-	return status;
+/* The owner word of an IDLE slot is ours: starts the next sequence. */
+static void slot_prepare(struct slot_hold *hold)
+{
+	hold->sequence = status_sequence(shared64_load(&hold->slot->status)) + 1;
+	shared64_store(&hold->slot->status, status_make(hold->sequence, SLOT_PREPARE));
 }
 
-static bool slot_claim(struct slot *slot, uint64_t client, uint64_t *ret_status)
+static bool slot_claim(struct mcas *mcas, uint32_t number, const struct actor *actor,
+		       struct slot_hold *ret_hold)
 {
-	if (shared64_load(&slot->owner) != 0 || !shared64_cas(&slot->owner, 0, client))
+	struct slot *slot = slot_at(mcas, number);
+	uint64_t owner;
+
+	if (shared64_load(&slot->owner) != 0)
 		return false;
-	*ret_status = slot_prepare(slot);
+	owner = owner_make(actor, shared64_load(&slot->status));
+	if (!shared64_cas(&slot->owner, 0, owner))
+		return false;
+	*ret_hold = (struct slot_hold){ .slot = slot, .number = number, .owner = owner };
+	slot_prepare(ret_hold);
 	return true;
 }
 
 /* Takes a slot from whoever stands in the middle of a commit (arguments d, e). */
-static bool slot_seize(struct mcas *mcas, uint32_t number, uint64_t client, uint64_t *ret_status)
+static bool slot_seize(struct mcas *mcas, uint32_t number, const struct actor *actor,
+		       struct slot_hold *ret_hold)
 {
 	struct slot *slot = slot_at(mcas, number);
-	uint64_t owner = shared64_load(&slot->owner);
+	uint64_t status = shared64_load(&slot->status);
+	uint64_t victim = shared64_load(&slot->owner);
+	uint64_t owner = owner_make(actor, status);
 
-	if (!slot_end(mcas, number, false) || !shared64_cas(&slot->owner, owner, client))
+	/* Status before owner: if slot_end then finds the same sequence, the victim had it all along. */
+	if (!slot_end(mcas, number, status, false))
 		return false;
-	*ret_status = slot_prepare(slot);
+	/* Fails if the victim, or recovery for it, gives the slot back now; then it is anybody's. */
+	if (!shared64_cas(&slot->owner, victim, owner))
+		return false;
+	*ret_hold = (struct slot_hold){ .slot = slot, .number = number, .owner = owner };
+	slot_prepare(ret_hold);
 	return true;
+}
+
+static void slot_release(const struct slot_hold *hold, uint64_t status)
+{
+	uint64_t idle = status_make(hold->sequence, SLOT_IDLE);
+
+	if (shared64_cas(&hold->slot->status, status, idle))
+		shared64_store(&hold->slot->owner, 0);
+	else if (shared64_load(&hold->slot->status) == idle)
+		/* Seized, and the seizer has not taken it yet; it may have died: let it be free. */
+		(void)shared64_cas(&hold->slot->owner, hold->owner, 0);
 }
 
 /* A free slot, then after a pause that lets running owners finish, anybody's. */
 static int slot_take(struct mcas *mcas, const struct actor *actor, uint32_t n_changes,
-		     uint32_t *ret_number, uint64_t *ret_status)
+		     struct slot_hold *ret_hold)
 {
 	bool large = n_changes > MCAS_SMALL_MAX;
 	uint32_t first = large ? MCAS_SMALL_SLOTS : 0;
 	uint32_t count = large ? MCAS_LARGE_SLOTS : MCAS_SMALL_SLOTS;
 	uint32_t patience = large ? MCAS_PATIENCE_LARGE : MCAS_PATIENCE;
-	uint32_t i, number;
+	uint32_t i;
 
 	for (i = 0; i < count + patience; i++) {
-		number = first + (actor->hint + i) % count;
-		if (slot_claim(slot_at(mcas, number), actor->client, ret_status)) {
-			*ret_number = number;
+		if (slot_claim(mcas, first + (actor->hint + i) % count, actor, ret_hold))
 			return 0;
-		}
 		if (i >= count)
 			shared_pause();
 	}
 	for (i = 0; i < count; i++) {
-		number = first + (actor->hint + i) % count;
-		if (slot_seize(mcas, number, actor->client, ret_status)) {
-			*ret_number = number;
+		if (slot_seize(mcas, first + (actor->hint + i) % count, actor, ret_hold))
 			return 0;
-		}
 	}
 	return MCAS_E_BUSY;
 }
@@ -477,9 +515,9 @@ static int word_freeze(struct mcas *mcas, const struct mcas_change *change, uint
 
 int mcas_commit(struct mcas *mcas, const struct actor *actor, const struct mcas_op *op)
 {
-	struct slot *slot;
-	uint64_t prepared = 0, undecided, decided, sequence, mark;
-	uint32_t number = 0, n_frozen, i;
+	struct slot_hold hold = { 0 };
+	uint64_t undecided, decided, mark;
+	uint32_t n_frozen, i;
 	int outcome = MCAS_DONE;
 
 	ASSERT(op->n_changes > 0);
@@ -488,45 +526,53 @@ int mcas_commit(struct mcas *mcas, const struct actor *actor, const struct mcas_
 		if (op->changes[i].index >= mcas->n_words)
 			return MCAS_E_CORRUPT;
 	}
-	if (slot_take(mcas, actor, op->n_changes, &number, &prepared))
+	if (slot_take(mcas, actor, op->n_changes, &hold))
 		return MCAS_E_BUSY;
-	slot = slot_at(mcas, number);
-	sequence = status_sequence(prepared);
-	undecided = status_make(sequence, SLOT_UNDECIDED);
-	slot_fill(slot, op);
-	shared64_store(&slot->status, undecided);
+	slot_fill(hold.slot, op);
+	undecided = status_make(hold.sequence, SLOT_UNDECIDED);
+	shared64_store(&hold.slot->status, undecided);
 
 	for (n_frozen = 0; n_frozen < op->n_changes; n_frozen++) {
-		outcome = word_freeze(mcas, &op->changes[n_frozen], mark_make(number, sequence, n_frozen));
+		mark = mark_make(hold.number, hold.sequence, n_frozen);
+		outcome = word_freeze(mcas, &op->changes[n_frozen], mark);
 		if (outcome != MCAS_DONE)
 			break;
 	}
-	decided = status_make(sequence, outcome == MCAS_DONE ? SLOT_DONE : SLOT_FAILED);
-	if (!shared64_cas(&slot->status, undecided, decided)) {
-		decided = status_make(sequence, SLOT_FAILED);
+	decided = status_make(hold.sequence, outcome == MCAS_DONE ? SLOT_DONE : SLOT_FAILED);
+	if (!shared64_cas(&hold.slot->status, undecided, decided)) {
+		decided = status_make(hold.sequence, SLOT_FAILED);
 		if (outcome == MCAS_DONE)
 			outcome = MCAS_ABORTED;
 	}
 	for (i = 0; i < n_frozen; i++) {
-		mark = mark_make(number, sequence, i);
+		mark = mark_make(hold.number, hold.sequence, i);
 		(void)shared64_cas(&mcas->words[op->changes[i].index], mark,
 				   outcome == MCAS_DONE ? op->changes[i].new : op->changes[i].old);
 	}
-	slot_release(slot, decided);
+	slot_release(&hold, decided);
 	return outcome;
 }
 
 void mcas_recover(struct mcas *mcas, uint64_t client)
 {
+	uint64_t status, owner;
 	uint32_t number, tries;
 
 	for (number = 0; number < slots_end(mcas); number++) {
 		struct slot *slot = slot_at(mcas, number);
 
-		/* A second try is needed only where somebody seizes the slot at the same time. */
-		for (tries = 0; tries < 4 && shared64_load(&slot->owner) == client; tries++) {
-			if (slot_end(mcas, number, true))
-				(void)shared64_cas(&slot->owner, client, 0);
+		/*
+		 * Status before owner: a dead client gets no slot any more, so while the owner is the
+		 * client the status was of its doing.  A second try is needed only where somebody
+		 * settles or seizes at the same time.
+		 */
+		for (tries = 0; tries < 4; tries++) {
+			status = shared64_load(&slot->status);
+			owner = shared64_load(&slot->owner);
+			if (owner_client(owner) != client)
+				break;
+			if (slot_end(mcas, number, status, true))
+				(void)shared64_cas(&slot->owner, owner, 0);
 		}
 	}
 }

@@ -26,7 +26,7 @@ enum mcas_outcome {
 
 /* Who acts.  Lives in the caller's private memory and is filled anew for each call. */
 struct actor {
-	uint64_t client; /* identity given by the daemon; never 0 */
+	uint64_t client; /* identity given by the daemon; never 0, below 2^48 */
 	uint32_t pid;    /* as stored in sempid, lspid, lrpid */
 	uint32_t hint;   /* spreads threads over descriptors and sleepers; any value */
 	int64_t now_s;   /* realtime clock, whole seconds, for the time stamps */

@@ -1,0 +1,529 @@
+/*
+ * explore.c: fibers, snapshots and the search.
+ *
+ * A state is the case's memory, the used part of each fiber's stack, and who is ended, killed or
+ * stopped.  States are told apart by a 64-bit hash; two different ones that collide would prune a
+ * schedule that was not looked at, at these sizes a chance of some 10^-5 a run.
+ *
+ * An actor that pauses (shared_pause) waits for somebody else's step: it is not chosen again until
+ * another actor has moved, unless nobody else can.  That keeps spinning from making states without
+ * end, and a spin that nobody can end shows as a schedule over STEPS_MAX.
+ */
+#include "explore.h"
+
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "core/atomic.h"
+
+#define STACK_SIZE 65536u
+#define STEPS_MAX 20000u
+#define DEPTH_MAX 20000u
+#define FIBERS_MAX (2 * EXPLORE_ACTORS_MAX) /* actors, and a recovery for each */
+
+enum fiber_state { FIBER_ABSENT, FIBER_READY, FIBER_PAUSED, FIBER_ENDED, FIBER_KILLED, FIBER_STOPPED };
+enum choice_kind { CHOICE_RUN, CHOICE_KILL, CHOICE_STOP };
+
+struct fiber {
+	uint8_t *stack;
+	void *sp;
+	enum fiber_state state;
+	void (*body)(uint32_t number);
+	uint32_t number;
+};
+
+struct choice {
+	uint8_t kind;
+	uint8_t fiber;
+};
+
+/* The scheduler's own state; part of a snapshot too. */
+struct world {
+	struct fiber fibers[FIBERS_MAX];
+	uint32_t kills_left;
+	uint32_t stops_left;
+};
+
+static const struct explore_case *now;
+static struct world world;
+static struct fiber *running;
+static void *scheduler_sp;
+static const char *failure;
+static bool tracing;
+
+/* --- fibers ---------------------------------------------------------------------------------------- */
+
+void fiber_switch(void **save_sp, void *load_sp);
+
+#if defined(__x86_64__)
+__asm__(".text\n"
+	".globl fiber_switch\n"
+	".type fiber_switch, @function\n"
+	"fiber_switch:\n"
+	"	pushq %rbp\n	pushq %rbx\n	pushq %r12\n"
+	"	pushq %r13\n	pushq %r14\n	pushq %r15\n"
+	"	movq %rsp, (%rdi)\n"
+	"	movq %rsi, %rsp\n"
+	"	popq %r15\n	popq %r14\n	popq %r13\n"
+	"	popq %r12\n	popq %rbx\n	popq %rbp\n"
+	"	ret\n"
+	".size fiber_switch, . - fiber_switch\n"
+	".section .note.GNU-stack,\"\",@progbits\n"
+	".text\n");
+#else
+#error "the explorer's fibers are written for x86-64"
+#endif
+
+static void give_way(enum fiber_state state)
+{
+	struct fiber *fiber = running;
+
+	fiber->state = state;
+	fiber_switch(&fiber->sp, scheduler_sp);
+}
+
+static void fiber_main(void)
+{
+	running->body(running->number);
+	give_way(FIBER_ENDED);
+	abort(); /* an ended fiber is never resumed */
+}
+
+static void fiber_start(uint32_t index, void (*body)(uint32_t), uint32_t number)
+{
+	struct fiber *fiber = &world.fibers[index];
+	uintptr_t *top;
+
+	if (!fiber->stack)
+		fiber->stack = aligned_alloc(4096, STACK_SIZE);
+	if (!fiber->stack)
+		abort();
+	memset(fiber->stack, 0, STACK_SIZE);
+	top = (uintptr_t *)(void *)(fiber->stack + STACK_SIZE);
+	*--top = 0; /* alignment: as if called */
+	*--top = (uintptr_t)fiber_main;
+	top -= 6; /* the callee-saved registers */
+	fiber->sp = top;
+	fiber->body = body;
+	fiber->number = number;
+	fiber->state = FIBER_READY;
+}
+
+void hook_access(enum hook_kind kind, const volatile void *address)
+{
+	static const char *const kinds[] = { "load", "store", "cas", "add", "pause" };
+	uint32_t number = running ? (uint32_t)(running - world.fibers) : 0;
+
+	if (!running)
+		return;
+	give_way(kind == HOOK_PAUSE ? FIBER_PAUSED : FIBER_READY);
+	if (tracing && kind != HOOK_PAUSE)
+		(void)printf("# %2u %-5s +%-5td %016llx\n", number, kinds[kind],
+			     (const volatile uint8_t *)address - (uint8_t *)now->memory,
+			     (unsigned long long)*(const volatile uint64_t *)address);
+}
+
+uint64_t hook_value(const volatile void *address, uint64_t value)
+{
+	(void)address;
+	return value;
+}
+
+void explore_fail(const char *what)
+{
+	failure = what;
+	if (running)
+		give_way(FIBER_ENDED);
+}
+
+/* --- the world --------------------------------------------------------------------------------------- */
+
+static void world_reset(const struct explore_case *explored)
+{
+	uint32_t i;
+
+	now = explored;
+	failure = NULL;
+	for (i = 0; i < FIBERS_MAX; i++)
+		world.fibers[i].state = FIBER_ABSENT;
+	world.kills_left = explored->n_kills;
+	world.stops_left = explored->n_stops;
+	explored->reset();
+	for (i = 0; i < explored->n_actors; i++)
+		fiber_start(i, explored->actor, i);
+}
+
+static bool fiber_can_run(const struct fiber *fiber)
+{
+	return fiber->state == FIBER_READY || fiber->state == FIBER_PAUSED;
+}
+
+/* Every choice in this state.  A paused fiber counts only when no other can run. */
+static uint32_t world_choices(struct choice *choices)
+{
+	uint32_t i, n = 0;
+	bool any_ready = false;
+
+	for (i = 0; i < FIBERS_MAX; i++)
+		any_ready |= world.fibers[i].state == FIBER_READY;
+	for (i = 0; i < FIBERS_MAX; i++) {
+		const struct fiber *fiber = &world.fibers[i];
+
+		if (!fiber_can_run(fiber))
+			continue;
+		if (!any_ready || fiber->state == FIBER_READY)
+			choices[n++] = (struct choice){ CHOICE_RUN, (uint8_t)i };
+		if (world.kills_left && i < now->n_actors)
+			choices[n++] = (struct choice){ CHOICE_KILL, (uint8_t)i };
+		if (world.stops_left && i < now->n_actors)
+			choices[n++] = (struct choice){ CHOICE_STOP, (uint8_t)i };
+	}
+	return n;
+}
+
+static void world_step(struct choice choice)
+{
+	struct fiber *fiber = &world.fibers[choice.fiber];
+	uint32_t i;
+
+	switch ((enum choice_kind)choice.kind) {
+	case CHOICE_RUN:
+		for (i = 0; i < FIBERS_MAX; i++) {
+			if (world.fibers[i].state == FIBER_PAUSED)
+				world.fibers[i].state = FIBER_READY;
+		}
+		running = fiber;
+		fiber_switch(&scheduler_sp, fiber->sp);
+		running = NULL;
+		break;
+	case CHOICE_KILL:
+		world.kills_left--;
+		fiber->state = FIBER_KILLED;
+		if (now->recover)
+			fiber_start(choice.fiber + EXPLORE_ACTORS_MAX, now->recover, fiber->number);
+		break;
+	case CHOICE_STOP:
+		world.stops_left--;
+		fiber->state = FIBER_STOPPED;
+		break;
+	}
+}
+
+static const char *world_check(void)
+{
+	uint32_t i, stopped = 0, killed = 0;
+
+	if (failure)
+		return failure;
+	for (i = 0; i < now->n_actors; i++) {
+		stopped |= (uint32_t)(world.fibers[i].state == FIBER_STOPPED) << i;
+		killed |= (uint32_t)(world.fibers[i].state == FIBER_KILLED) << i;
+	}
+	return now->check(stopped, killed);
+}
+
+static size_t schedule_print(struct choice choice, char *text, size_t size)
+{
+	static const char letters[] = { 'r', 'K', 'S' };
+	int n = snprintf(text, size, "%c%u ", letters[choice.kind], choice.fiber);
+
+	return n > 0 && (size_t)n < size ? (size_t)n : 0;
+}
+
+/* --- snapshots ---------------------------------------------------------------------------------------- */
+
+struct snapshot {
+	struct world world;
+	uint8_t *bytes; /* memory, then the used part of each live fiber's stack */
+	size_t n_bytes;
+	struct choice choices[3 * FIBERS_MAX];
+	uint32_t n_choices;
+	uint32_t next;
+};
+
+static size_t stack_used(const struct fiber *fiber)
+{
+	return (size_t)(fiber->stack + STACK_SIZE - (uint8_t *)fiber->sp);
+}
+
+static bool stack_matters(const struct fiber *fiber)
+{
+	return fiber->state == FIBER_READY || fiber->state == FIBER_PAUSED;
+}
+
+static void snapshot_take(struct snapshot *snapshot)
+{
+	size_t size = now->memory_size, used;
+	uint32_t i;
+	uint8_t *at;
+
+	for (i = 0; i < FIBERS_MAX; i++)
+		size += stack_matters(&world.fibers[i]) ? stack_used(&world.fibers[i]) : 0;
+	snapshot->bytes = malloc(size);
+	if (!snapshot->bytes)
+		abort();
+	snapshot->n_bytes = size;
+	memcpy(snapshot->bytes, now->memory, now->memory_size);
+	at = snapshot->bytes + now->memory_size;
+	for (i = 0; i < FIBERS_MAX; i++) {
+		if (!stack_matters(&world.fibers[i]))
+			continue;
+		used = stack_used(&world.fibers[i]);
+		memcpy(at, world.fibers[i].sp, used);
+		at += used;
+	}
+	snapshot->world = world;
+	snapshot->n_choices = world_choices(snapshot->choices);
+	snapshot->next = 0;
+}
+
+static void snapshot_restore(const struct snapshot *snapshot)
+{
+	const uint8_t *at = snapshot->bytes + now->memory_size;
+	size_t used;
+	uint32_t i;
+
+	for (i = 0; i < FIBERS_MAX; i++) {
+		uint8_t *stack = world.fibers[i].stack; /* a recovery's stack stays allocated */
+
+		world.fibers[i] = snapshot->world.fibers[i];
+		world.fibers[i].stack = stack;
+	}
+	world.kills_left = snapshot->world.kills_left;
+	world.stops_left = snapshot->world.stops_left;
+	memcpy(now->memory, snapshot->bytes, now->memory_size);
+	for (i = 0; i < FIBERS_MAX; i++) {
+		if (!stack_matters(&world.fibers[i]))
+			continue;
+		used = stack_used(&world.fibers[i]);
+		memcpy(world.fibers[i].sp, at, used);
+		at += used;
+	}
+}
+
+static uint64_t mix(uint64_t hash, const void *bytes, size_t n)
+{
+	const uint8_t *at = bytes;
+	uint64_t word;
+
+	for (; n >= 8; n -= 8, at += 8) {
+		memcpy(&word, at, 8);
+		hash = (hash ^ word) * UINT64_C(0x9e3779b97f4a7c15);
+		hash ^= hash >> 29;
+	}
+	for (; n > 0; n--)
+		hash = (hash ^ *at++) * UINT64_C(0x100000001b3);
+	return hash;
+}
+
+static uint64_t world_hash(void)
+{
+	uint64_t hash = mix(1, now->memory, now->memory_size);
+	uint32_t i;
+
+	for (i = 0; i < FIBERS_MAX; i++) {
+		const struct fiber *fiber = &world.fibers[i];
+
+		hash = mix(hash, &fiber->state, sizeof(fiber->state));
+		if (stack_matters(fiber))
+			hash = mix(hash, fiber->sp, stack_used(fiber));
+	}
+	hash = mix(hash, &world.kills_left, sizeof(world.kills_left));
+	hash = mix(hash, &world.stops_left, sizeof(world.stops_left));
+	return hash ? hash : 1;
+}
+
+/* --- visited set: open addressing, grows --------------------------------------------------------------- */
+
+struct visited {
+	uint64_t *table;
+	uint64_t size; /* power of two */
+	uint64_t used;
+};
+
+static bool visited_put(struct visited *visited, uint64_t hash)
+{
+	uint64_t i = hash & (visited->size - 1);
+
+	while (visited->table[i] != 0) {
+		if (visited->table[i] == hash)
+			return false;
+		i = (i + 1) & (visited->size - 1);
+	}
+	visited->table[i] = hash;
+	visited->used++;
+	return true;
+}
+
+static void visited_grow(struct visited *visited)
+{
+	struct visited larger = { NULL, visited->size ? visited->size * 2 : 1 << 16, 0 };
+	uint64_t i;
+
+	larger.table = calloc(larger.size, sizeof(*larger.table));
+	if (!larger.table)
+		abort();
+	for (i = 0; i < visited->size; i++) {
+		if (visited->table[i])
+			(void)visited_put(&larger, visited->table[i]); /* new there by construction */
+	}
+	free(visited->table);
+	*visited = larger;
+}
+
+static bool visited_add(struct visited *visited, uint64_t hash)
+{
+	if (visited->used * 2 >= visited->size)
+		visited_grow(visited);
+	return visited_put(visited, hash);
+}
+
+/* --- the searches ---------------------------------------------------------------------------------------- */
+
+static void result_fail(struct explore_result *result, const char *what,
+			const struct snapshot *path, uint32_t depth)
+{
+	size_t used = 0;
+	uint32_t i;
+
+	result->failure = what;
+	for (i = 0; i < depth; i++)
+		used += schedule_print(path[i].choices[path[i].next - 1], result->schedule + used,
+				       sizeof(result->schedule) - used);
+}
+
+void explore_all(const struct explore_case *explored, uint64_t states_max,
+		 struct explore_result *ret_result)
+{
+	struct snapshot *path = calloc(DEPTH_MAX, sizeof(*path));
+	struct visited visited = { NULL, 0, 0 };
+	const char *what;
+	uint32_t depth = 1;
+
+	if (!path)
+		abort();
+	*ret_result = (struct explore_result){ .n_states = 1 };
+	world_reset(explored);
+	(void)visited_add(&visited, world_hash());
+	snapshot_take(&path[0]);
+	while (depth > 0 && !ret_result->failure && ret_result->n_states < states_max) {
+		struct snapshot *top = &path[depth - 1];
+
+		if (top->next == top->n_choices) {
+			free(top->bytes);
+			top->bytes = NULL;
+			depth--;
+			continue;
+		}
+		snapshot_restore(top);
+		world_step(top->choices[top->next++]);
+		ret_result->n_steps++;
+		if (failure) {
+			result_fail(ret_result, failure, path, depth);
+			break;
+		}
+		if (!visited_add(&visited, world_hash()))
+			continue;
+		ret_result->n_states++;
+		if (depth == DEPTH_MAX) {
+			result_fail(ret_result, "a schedule does not end", path, depth);
+			break;
+		}
+		snapshot_take(&path[depth]);
+		if (path[depth].n_choices == 0) {
+			ret_result->n_ends++;
+			what = world_check();
+			if (what)
+				result_fail(ret_result, what, path, depth);
+		}
+		depth++;
+	}
+	ret_result->exhausted = depth == 0;
+	while (depth > 0)
+		free(path[--depth].bytes);
+	free(path);
+	free(visited.table);
+}
+
+static uint64_t random_next(uint64_t *state)
+{
+	uint64_t z = (*state += UINT64_C(0x9e3779b97f4a7c15)); /* splitmix64 */
+
+	z = (z ^ z >> 30) * UINT64_C(0xbf58476d1ce4e5b9);
+	z = (z ^ z >> 27) * UINT64_C(0x94d049bb133111eb);
+	return z ^ z >> 31;
+}
+
+/* Mostly goes on with the same actor: long runs with few switches find what pure noise does not. */
+static struct choice random_choice(const struct choice *choices, uint32_t n, struct choice last,
+				   uint64_t *random)
+{
+	uint64_t dice = random_next(random);
+	uint32_t i;
+
+	if (dice % 8 < 5) {
+		for (i = 0; i < n; i++) {
+			if (choices[i].kind == CHOICE_RUN && choices[i].fiber == last.fiber)
+				return choices[i];
+		}
+	}
+	for (;;) {
+		i = (uint32_t)(random_next(random) % n);
+		if (choices[i].kind == CHOICE_RUN || random_next(random) % 16 == 0)
+			return choices[i];
+	}
+}
+
+void explore_random(const struct explore_case *explored, uint64_t seed, uint64_t n_walks,
+		    struct explore_result *ret_result)
+{
+	struct choice choices[3 * FIBERS_MAX], choice;
+	uint64_t walk, random;
+	uint32_t n, steps;
+	size_t used;
+
+	*ret_result = (struct explore_result){ 0 };
+	for (walk = 0; walk < n_walks && !ret_result->failure; walk++) {
+		random = seed + walk * UINT64_C(0x632be59bd9b4e019);
+		world_reset(explored);
+		choice = (struct choice){ CHOICE_RUN, 0 };
+		used = 0;
+		for (steps = 0; !failure && (n = world_choices(choices)) > 0; steps++) {
+			choice = random_choice(choices, n, choice, &random);
+			used += schedule_print(choice, ret_result->schedule + used,
+					       sizeof(ret_result->schedule) - used);
+			if (steps == STEPS_MAX)
+				failure = "a schedule does not end";
+			else
+				world_step(choice);
+		}
+		ret_result->n_steps += steps;
+		ret_result->n_ends++;
+		ret_result->failure = world_check();
+	}
+}
+
+const char *explore_replay(const struct explore_case *explored, const char *schedule)
+{
+	static const char letters[] = "rKS";
+	const char *letter;
+	struct choice choice;
+	char kind;
+	int used;
+
+	world_reset(explored);
+	tracing = true;
+	while (!failure && sscanf(schedule, " %c%hhu%n", &kind, &choice.fiber, &used) == 2) {
+		schedule += used;
+		letter = strchr(letters, kind);
+		if (!letter || choice.fiber >= FIBERS_MAX)
+			break;
+		choice.kind = (uint8_t)(letter - letters);
+		if (choice.kind != CHOICE_RUN)
+			(void)printf("# %c%u\n", kind, choice.fiber);
+		world_step(choice);
+	}
+	tracing = false;
+	return world_check();
+}

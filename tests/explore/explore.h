@@ -1,0 +1,57 @@
+/*
+ * explore.h: runs the unchanged units under every interleaving.
+ *
+ * Actors are fibers that give way before each shared access (hook_access).  A scheduler picks who
+ * does the next one: exhaustively, by depth-first search over snapshots of the shared memory and
+ * the fibers' stacks, or at random from a seed.  At any step an actor may be killed (recovery then
+ * runs as one more actor, beside the others) or stopped for ever (the others must still finish).
+ * Sequential consistency is assumed: what a weaker memory could reorder is argued in the units.
+ */
+#ifndef TESTS_EXPLORE_H
+#define TESTS_EXPLORE_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#define EXPLORE_ACTORS_MAX 8u
+
+struct explore_case {
+	const char *name;
+	void *memory; /* everything shared, and everything the actors report: what a snapshot holds */
+	size_t memory_size;
+	uint32_t n_actors;
+	uint32_t n_kills; /* at most so many actors are killed, at any step of theirs */
+	uint32_t n_stops; /* at most so many are stopped for ever */
+	void (*reset)(void);
+	void (*actor)(uint32_t number);
+	/* Runs as its own actor once `number` has been killed.  NULL: nothing runs. */
+	void (*recover)(uint32_t number);
+	/* With everybody ended, killed or stopped: NULL, or what is wrong. */
+	const char *(*check)(uint32_t stopped_mask, uint32_t killed_mask);
+};
+
+struct explore_result {
+	const char *failure; /* NULL: none found */
+	char schedule[16384]; /* of the failure: r3 = actor 3 moves, K3 is killed, S3 stops; 8.. recover */
+	uint64_t n_states;
+	uint64_t n_steps;
+	uint64_t n_ends; /* complete schedules */
+	bool exhausted;  /* every state was seen */
+};
+
+/* Depth-first over every choice; stops at the first failure or after states_max states. */
+void explore_all(const struct explore_case *explored, uint64_t states_max,
+		 struct explore_result *ret_result);
+
+/* n_walks schedules from the seed; kills and stops at random steps. */
+void explore_random(const struct explore_case *explored, uint64_t seed, uint64_t n_walks,
+		    struct explore_result *ret_result);
+
+/* One schedule again, as a failure printed it; prints every access.  What the check says at its end. */
+const char *explore_replay(const struct explore_case *explored, const char *schedule);
+
+/* Called by an actor: what went wrong (the schedule ends as a failure). */
+void explore_fail(const char *what);
+
+#endif
