@@ -54,6 +54,7 @@ struct ledger_sum {
 };
 
 uint64_t ledger_size(void);
+/* base is ledger_size() zero bytes (a fresh sparse file): only the header is written. */
 void ledger_format(void *base, uint64_t client, uint32_t pid);
 int ledger_bind(struct ledger *ledger, void *base, uint64_t size);
 
@@ -72,6 +73,7 @@ int ledger_detach_begin(struct ledger *ledger, uint64_t address, struct ledger_a
 void ledger_detach_end(struct ledger *ledger, uint32_t entry, uint64_t now_ns);
 /* Reads entry i; false beyond the last ever used. */
 bool ledger_attach_read(const struct ledger *ledger, uint32_t entry, struct ledger_attach *ret_attach);
+/* Attachments that count, of all segments. */
 uint32_t ledger_attach_count(const struct ledger *ledger);
 
 /* A set or queue is in use, or no longer.  When the table is full it says so once for all. */
@@ -88,7 +90,10 @@ bool ledger_child_reaped(struct ledger *ledger, uint32_t child_pid, uint64_t now
 
 /* Adds up one segment; fold: also frees DETACHED entries, whose stamps the caller then keeps. */
 void ledger_sum(struct ledger *ledger, int32_t shmid, bool fold, struct ledger_sum *ret_sum);
-/* After exec or death: ends every attachment and forgets the children. */
+/*
+ * After exec or death: ends every attachment and forgets the children.  Every entry that counted is
+ * DETACHED then, so the segments to look at again can be read off the entries.
+ */
 void ledger_detach_all(struct ledger *ledger, uint64_t now_ns);
 /* i-th use; false at the end.  ledger_uses_overflowed: the table was full at some time. */
 bool ledger_use_read(const struct ledger *ledger, uint32_t i, enum ipc_kind *ret_kind, int32_t *ret_id);

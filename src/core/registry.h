@@ -1,8 +1,8 @@
 /*
  * registry.h: the namespace's table of objects and processes, one mapped file.
  *
- * Only the daemon writes it; everybody may read it without a lock: each slot has a version that is
- * odd while the slot is being written, and a reader takes a copy between two equal even versions.
+ * Only the daemon writes it; everybody may read it without a lock: each slot has two copies and a
+ * version that says which one is current, and a reader takes its copy between two equal versions.
  * So looking up a key, judging a permission, *_STAT and *_INFO need no daemon.
  *
  * The file is also the daemon's memory across restarts: it holds everything a new daemon needs to
@@ -23,7 +23,7 @@ enum registry_outcome {
 	REGISTRY_E_FULL = 2,    /* no free slot within the limit */
 	REGISTRY_E_CORRUPT = 3, /* not a registry of this version, or it breaks its own rules */
 	REGISTRY_E_VERSION = 4, /* a registry, of another version */
-	REGISTRY_E_BUSY = 5,    /* the slot keeps changing (or its writer died): ask the daemon */
+	REGISTRY_E_BUSY = 5,    /* it keeps changing (or its writer died): ask the daemon */
 };
 
 enum registry_state {
@@ -85,18 +85,23 @@ uint64_t registry_size(void);
 
 /* 0, E_CORRUPT or E_VERSION. */
 int registry_bind(struct registry *registry, void *base, uint64_t size);
-/* The object with this id, whatever newer one holds its index.  0, E_ABSENT, E_BUSY. */
+/* The object with this id, LIVE or DEST.  0, E_ABSENT (also when a newer one is there), E_BUSY. */
 int registry_get(const struct registry *registry, enum ipc_kind kind, int32_t id,
 		 struct registry_object *ret_object);
-/* The object at this index (IPC-10).  LIVE or DEST only. */
+/* The object at this index, of which only the low 15 bits count (IPC-10).  LIVE or DEST only. */
 int registry_get_index(const struct registry *registry, enum ipc_kind kind, uint32_t index,
 		       struct registry_object *ret_object);
+/* Whatever is at this index, in any state but FREE: for a daemon that starts again. */
+int registry_get_any(const struct registry *registry, enum ipc_kind kind, uint32_t index,
+		     struct registry_object *ret_object);
 /* The live object with this key (not IPC_PRIVATE).  0, E_ABSENT, E_BUSY. */
 int registry_find(const struct registry *registry, enum ipc_kind kind, int32_t key,
 		  struct registry_object *ret_object);
 /*
- * Cheap and exact for the hot path: the address of a word that equals id + 1 (64 bits) while the
- * object is LIVE or DEST, and anything else afterwards.  Valid as long as the mapping.
+ * Cheap and exact for the hot path: the address of a word whose low half equals id + 1 while the
+ * object is LIVE or DEST, and nothing a user of that id can expect afterwards; its high half changes
+ * whenever owner or mode do, so an unchanged word also means that what was judged still holds
+ * (PERM-14).  Valid as long as the mapping.  The id is not negative.
  */
 const struct shared64 *registry_live_word(const struct registry *registry, enum ipc_kind kind,
 					  int32_t id);
@@ -113,10 +118,14 @@ uint64_t registry_nonce(const struct registry *registry);
 /* --- writing; the daemon alone ------------------------------------------------------------------ */
 
 void registry_limits_default(struct registry_limits *ret_limits);
+/* base is registry_size() zero bytes (a fresh sparse file): only the header is written. */
 void registry_format(void *base, uint64_t nonce, const struct registry_limits *limits);
 void registry_write_limits(struct registry *registry, const struct registry_limits *limits);
 
-/* Chooses index and sequence as IPC-5, IPC-6 say.  0 or E_FULL (mni = the kind's limit). */
+/*
+ * Chooses index and sequence as IPC-5, IPC-6 say and leaves a CREATING object there, for put or
+ * drop.  0 or E_FULL (mni = the kind's limit).
+ */
 int registry_allocate(struct registry *registry, enum ipc_kind kind, uint32_t mni, int32_t *ret_id);
 /* Stores an object under object->id; keeps the key index (LIVE objects with a key) up to date. */
 void registry_put(struct registry *registry, enum ipc_kind kind, const struct registry_object *object);
@@ -133,7 +142,10 @@ int registry_client_get(const struct registry *registry, uint64_t client,
 int registry_client_row(const struct registry *registry, uint32_t row,
 			struct registry_client *ret_client);
 
-/* After a crash of the writer: makes versions even, rebuilds the indexes.  False: beyond repair. */
+/*
+ * After a crash of the writer: drops what is CREATING, rebuilds everything but the records.
+ * False: beyond repair.  verify: the invariants listed in registry.c, with no writer at work.
+ */
 bool registry_repair(struct registry *registry);
 bool registry_verify(const struct registry *registry);
 
