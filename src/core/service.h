@@ -17,6 +17,9 @@
 #include "core/proto.h"
 #include "core/registry.h"
 
+/* Bytes one EVENT_REGISTER or EVENT_INPUT may carry: bounds what one step does with garbage. */
+#define SERVICE_INPUT_MAX 4096u
+
 enum event_type {
 	EVENT_REGISTER, /* bytes read from the well-known FIFO */
 	EVENT_ADMITTED, /* EFFECT_ADMIT worked: identity proven */
@@ -24,7 +27,8 @@ enum event_type {
 	EVENT_INPUT,    /* bytes from a session */
 	EVENT_HANGUP,   /* a session's FIFO lost its writer, or broke */
 	EVENT_EXITED,   /* a client's process has ended */
-	EVENT_EXECED,   /* a client's process runs another image now: attachments end, undo stays */
+	EVENT_EXECED,   /* a client's process runs another image now: attachments end, undo stays; to be
+			   told before the new image's ADMITTED, which makes the ledger anew */
 	EVENT_DETACHED, /* attachments ended outside a request (settled ledgers) */
 	EVENT_TICK,
 };
@@ -37,7 +41,7 @@ struct event {
 	uint64_t monotonic_ns;
 	uint32_t session;      /* INPUT, HANGUP, ADMITTED, REFUSED: number the service gave in ADMIT */
 	const uint8_t *bytes;  /* REGISTER, INPUT */
-	size_t n_bytes;
+	size_t n_bytes;        /* at most SERVICE_INPUT_MAX */
 	uint32_t uid;          /* ADMITTED: owner and group of the FIFOs */
 	uint32_t gid;
 	uint32_t pid;          /* ADMITTED */
@@ -56,6 +60,8 @@ enum effect_type {
 	EFFECT_LOG,     /* a line for the log */
 };
 
+#define EFFECT_TEXT_SIZE 160u
+
 struct effect {
 	enum effect_type type;
 	uint32_t session;
@@ -65,7 +71,7 @@ struct effect {
 	char name[PROTO_NAME_SIZE]; /* ADMIT */
 	uint32_t n_bytes;           /* SEND */
 	uint8_t bytes[FRAME_SIZE_MAX];
-	char text[160]; /* LOG: client, call, reason */
+	char text[EFFECT_TEXT_SIZE]; /* LOG: client, call, reason */
 };
 
 struct effects {
@@ -79,10 +85,19 @@ struct effects {
  */
 struct service_storage {
 	void *context;
-	/* New object file, formatted, with owner, group and mode.  Nothing is left on failure. */
+	/*
+	 * New object file, formatted, with owner, group and mode; ctime_s is now.  Queues: qbytes is
+	 * msg_qbytes, object->size the text the file has room for.  reserved_bytes: what the file
+	 * system must have room for, or ENOMEM (segments, unless SHM_NORESERVE).  Nothing is left
+	 * on failure.
+	 */
 	int (*create)(void *context, enum ipc_kind kind, const struct registry_object *object,
 		      uint64_t qbytes, uint64_t reserved_bytes);
-	/* IPC_SET: owner, group, mode; sets and queues: ctime; queues: qbytes (file grown before). */
+	/*
+	 * IPC_SET: owner, group, mode; sets and queues: ctime; queues: qbytes.  object is what the
+	 * registry will hold: if a queue's size has grown, its file is grown first.  Nothing has
+	 * changed on failure.
+	 */
 	int (*set)(void *context, enum ipc_kind kind, const struct registry_object *object,
 		   uint64_t qbytes, int64_t now_s);
 	/* Ends the object: sleepers get EIDRM, the file goes. */
@@ -105,8 +120,9 @@ struct service; /* service_size() bytes, 16-aligned, the caller's; zero-filled b
 size_t service_size(void);
 
 /*
- * Binds to a registry that registry_bind accepted and registry_repair has passed.  Clients found in
- * it are reported as EFFECT_WATCH, for the daemon to watch or to answer with EVENT_EXITED.
+ * Binds to a registry that registry_bind accepted and registry_repair has passed; destroys what the
+ * last daemon was destroying.  registry and storage stay the caller's and outlive the service.
+ * Clients found are told by service_next_known, to be watched or answered with EVENT_EXITED.
  * owner_uid may change limits, besides root.
  */
 void service_start(struct service *service, struct registry *registry,
@@ -120,6 +136,11 @@ void service_step(struct service *service, const struct event *event, struct eff
 
 /* True while a session has requests that wait for a further turn: step with EVENT_INPUT, 0 bytes. */
 bool service_has_pending(const struct service *service, uint32_t *ret_session);
+/*
+ * How many bytes a session takes for certain; 0 when it is not open.  Who delivers more in one
+ * event risks the connection: what a turn leaves over must fit (SESSION_IN_MAX, session.h).
+ */
+size_t service_input_room(const struct service *service, uint32_t session);
 
 bool service_verify(const struct service *service);
 

@@ -1,0 +1,286 @@
+/*
+ * fuzz-service.c: the whole daemon as a function, in a world in memory (tests/model/world.h).
+ *
+ * Input: operations, one byte (modulo 16) and operands each; sessions, clients and ids are picked
+ * from those there are by small numbers.
+ *   0 connect: who (uid, pid), start time    8 detach, with its notice: session, id
+ *   1 request: session, type, fields         9 process ends unseen: session
+ *   2 raw bytes on a session                10 tick: seconds
+ *   3 raw bytes on `register`               11 storage call fails: which, errno
+ *   4 hang-up: session                      12 daemon killed and started again
+ *   5 exited: session's client              13 attach just before the n-th sum: session, n
+ *   6 exec'ed: session's client             14 limits, small: session, values
+ *   7 attach: session, id                   15 any event: type, numbers
+ * Checked after each: world_check, at the end world_verify; during each: the world's own checks (no
+ * segment destroyed while attached, nothing sent to who is not there); every request has one answer
+ * or ends its session; at the end no marked segment is left that nobody has attached.
+ * Not covered: real files, and what the daemon does with effects.
+ */
+#include "fuzz.h"
+
+#include "core/session.h"
+#include "model/world.h"
+
+#define OPERATIONS_MAX 256u
+#define SLOTS 8u
+
+static const uint32_t uids[] = { 1000, 1000, 1001, 0, 1002 };
+static const uint64_t sizes[] = { 0, 1, 2, 4096, 4097, 32000, 32001, UINT64_C(1) << 40,
+				  UINT64_C(1) << 63, UINT64_MAX };
+static const uint32_t types[] = { PROTO_CREATE, PROTO_SET, PROTO_REMOVE, PROTO_SHM_STAT,
+				  PROTO_SHM_LOCK, PROTO_SETTLE, PROTO_PING, PROTO_CREATE };
+
+struct play {
+	struct world *world;
+	struct fuzz_input *input;
+	uint32_t sessions[SLOTS];
+	bool dirty[SLOTS]; /* was sent raw bytes: its frames may be out of step */
+	uint32_t next_slot;
+};
+
+static uint64_t pick_client(struct play *play, uint32_t slot)
+{
+	return play->world->sessions[play->sessions[slot]].client;
+}
+
+/* Mostly an id that is or was there. */
+static int32_t pick_id(struct play *play)
+{
+	uint8_t low = fuzz_u8(play->input);
+
+	return low >= 0xf0 ? -(int32_t)low : (low & 7) | (int32_t)(low >> 6) << ABI_INDEX_BITS;
+}
+
+static void play_connect(struct play *play)
+{
+	uint32_t who = fuzz_below(play->input, ARRAY_SIZE(uids));
+	uint32_t slot = play->next_slot++ % SLOTS;
+	uint32_t session =
+		world_connect(play->world, uids[who], 100 + who, fuzz_below(play->input, 2));
+
+	if (session == SESSION_MAX)
+		return;
+	play->sessions[slot] = session;
+	play->dirty[slot] = false;
+}
+
+static struct proto_message pick_request(struct play *play)
+{
+	struct proto_message message = { .type = types[fuzz_below(play->input, ARRAY_SIZE(types))] };
+	uint32_t kind = fuzz_below(play->input, IPC_KIND_COUNT);
+
+	switch (message.type) {
+	case PROTO_CREATE:
+		message.create.kind = kind;
+		message.create.key = (int32_t)fuzz_below(play->input, 4) - 1;
+		message.create.size = sizes[fuzz_below(play->input, ARRAY_SIZE(sizes))];
+		message.create.flags = fuzz_u16(play->input);
+		break;
+	case PROTO_SET:
+		message.set.kind = kind;
+		message.set.id = pick_id(play);
+		message.set.uid = fuzz_u8(play->input) % 4 + 998 == 998 ? UINT32_MAX : 1000;
+		message.set.mode = fuzz_u16(play->input);
+		message.set.qbytes = fuzz_u16(play->input) * UINT64_C(9);
+		break;
+	case PROTO_SETTLE:
+		message.settle.pid = 100 + fuzz_below(play->input, ARRAY_SIZE(uids) + 1);
+		break;
+	case PROTO_PING:
+		break;
+	default:
+		message.object.kind = message.type == PROTO_REMOVE ? kind : IPC_KIND_SHM;
+		message.object.id = pick_id(play);
+		if (message.type == PROTO_SHM_LOCK)
+			message.object.argument = fuzz_below(play->input, 2);
+		break;
+	}
+	return message;
+}
+
+static void play_ask(struct play *play, uint32_t slot, const struct proto_message *message)
+{
+	uint32_t session = play->sessions[slot];
+	struct proto_message answer;
+
+	if (!play->world->sessions[session].open || pick_client(play, slot) == 0)
+		return;
+	if (!world_request(play->world, session, message, &answer))
+		FUZZ_ASSERT(play->dirty[slot] || !play->world->sessions[session].open);
+}
+
+static void play_raw(struct play *play, enum event_type type, uint32_t slot)
+{
+	struct event event = world_event(play->world, type);
+
+	event.n_bytes = fuzz_bytes(play->input, fuzz_u8(play->input), &event.bytes);
+	event.session = play->sessions[slot];
+	play->dirty[slot] = play->dirty[slot] || type == EVENT_INPUT;
+	world_step(play->world, &event);
+	world_drain(play->world);
+}
+
+static void play_event(struct play *play, enum event_type type, uint32_t slot)
+{
+	struct event event = world_event(play->world, type);
+
+	event.session = play->sessions[slot];
+	event.client = pick_client(play, slot);
+	world_step(play->world, &event);
+}
+
+/* As a client does: only what the registry shows, and the ledger before the mapping. */
+static void play_attach(struct play *play, uint32_t slot)
+{
+	uint64_t client = pick_client(play, slot);
+	int32_t id = pick_id(play);
+	struct registry_object object;
+	struct registry_client known;
+
+	if (id < 0 || registry_get(&play->world->registry, IPC_KIND_SHM, id, &object) != 0 ||
+	    registry_client_get(&play->world->registry, client, &known) != 0)
+		return;
+	world_attach(play->world, client, id, known.pid);
+}
+
+static void play_detach(struct play *play, uint32_t slot)
+{
+	struct proto_message notice = { .type = PROTO_DETACHED };
+	uint8_t frame[FRAME_SIZE_MAX];
+	int32_t id = pick_id(play);
+
+	world_detach(play->world, pick_client(play, slot), id, 1);
+	notice.object.id = id;
+	if (play->world->sessions[play->sessions[slot]].open)
+		world_input(play->world, play->sessions[slot], frame, proto_encode(&notice, frame));
+}
+
+static void play_limits(struct play *play, uint32_t slot)
+{
+	struct proto_message message = { .type = PROTO_LIMITS };
+
+	registry_limits_default(&message.limits);
+	message.limits.shmmni = fuzz_u8(play->input);
+	message.limits.semmni = message.limits.shmmni / 2;
+	message.limits.msgmni = message.limits.shmmni * 300;
+	message.limits.semmns = fuzz_u16(play->input);
+	message.limits.shmall = message.limits.semmns / 8;
+	message.limits.rmid_forced = fuzz_u8(play->input) % 3;
+	play_ask(play, slot, &message);
+}
+
+static void play_stray(struct play *play)
+{
+	struct event event =
+		world_event(play->world, (enum event_type)fuzz_below(play->input, EVENT_TICK + 1));
+
+	event.session = fuzz_u8(play->input) == 0 ? UINT32_MAX : fuzz_u8(play->input);
+	event.client = (uint64_t)fuzz_u8(play->input) << 16 | fuzz_u8(play->input);
+	event.pid = 100 + fuzz_below(play->input, ARRAY_SIZE(uids));
+	event.uid = uids[event.pid - 100];
+	event.shmid = pick_id(play);
+	event.sum.attach_ns = fuzz_u64(play->input);
+	event.sum.attach_pid = 7;
+	event.sum.detach_ns = fuzz_u64(play->input);
+	event.sum.detach_pid = 8;
+	world_step(play->world, &event);
+}
+
+static void play_one(struct play *play)
+{
+	uint32_t operation = fuzz_below(play->input, 16);
+	uint32_t slot = fuzz_below(play->input, SLOTS);
+	struct proto_message message;
+
+	switch (operation) {
+	case 0:
+		play_connect(play);
+		break;
+	case 1:
+		message = pick_request(play);
+		play_ask(play, slot, &message);
+		break;
+	case 2:
+		play_raw(play, EVENT_INPUT, slot);
+		break;
+	case 3:
+		play_raw(play, EVENT_REGISTER, slot);
+		break;
+	case 4:
+	case 5:
+	case 6:
+		play_event(play, operation == 4	  ? EVENT_HANGUP
+				 : operation == 5 ? EVENT_EXITED
+						  : EVENT_EXECED, slot);
+		break;
+	case 7:
+		play_attach(play, slot);
+		break;
+	case 8:
+		play_detach(play, slot);
+		break;
+	case 9:
+		world_die(play->world, pick_client(play, slot));
+		break;
+	case 10:
+		play->world->now_ns += fuzz_u8(play->input) * UINT64_C(1000000000);
+		play_event(play, EVENT_TICK, slot);
+		break;
+	case 11:
+		play->world->fail_errno[fuzz_below(play->input, WORLD_CALL_COUNT)] =
+			fuzz_u8(play->input) - 10;
+		break;
+	case 12:
+		world_restart(play->world);
+		break;
+	case 13:
+		play->world->attach_client = pick_client(play, slot);
+		play->world->attach_before_sum =
+			play->world->attach_client != 0 ? fuzz_below(play->input, 4) : 0;
+		break;
+	case 14:
+		play_limits(play, slot);
+		break;
+	default:
+		play_stray(play);
+		break;
+	}
+}
+
+/* With nothing failing any more, ticks destroy all that is marked and not attached. */
+static void play_end(struct play *play)
+{
+	memset(play->world->fail_errno, 0, sizeof(play->world->fail_errno));
+	play->world->attach_before_sum = 0;
+	for (uint32_t i = 0; i < WORLD_FILE_MAX / 16; i++)
+		play_event(play, EVENT_TICK, 0);
+	for (uint32_t i = 0; i < WORLD_FILE_MAX; i++) {
+		const struct world_file *file = &play->world->files[i];
+		struct registry_object object;
+
+		if (!file->exists || file->kind != IPC_KIND_SHM)
+			continue;
+		FUZZ_ASSERT(registry_get(&play->world->registry, IPC_KIND_SHM, file->object.id,
+					 &object) == 0);
+		FUZZ_ASSERT(object.state == REGISTRY_LIVE ||
+			    world_n_attached(play->world, object.id) > 0);
+	}
+}
+
+int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
+{
+	struct fuzz_input input = { .bytes = data, .size = size };
+	struct play play = { .world = calloc(1, sizeof(struct world)), .input = &input };
+
+	FUZZ_ASSERT(play.world != NULL);
+	world_init(play.world, 1002);
+	for (uint32_t n = 0; n < OPERATIONS_MAX && !fuzz_done(&input); n++) {
+		play_one(&play);
+		FUZZ_ASSERT(world_check(play.world));
+	}
+	play_end(&play);
+	FUZZ_ASSERT(world_verify(play.world));
+	world_deinit(play.world);
+	free(play.world);
+	return 0;
+}

@@ -1,0 +1,95 @@
+/*
+ * fuzz-session.c: one connection's bytes, given in pieces, kept or taken directly.
+ *
+ * Input: one byte n, then n % 16 bytes of plan, then the stream.  Byte i of the plan says of piece i
+ * (round and round): low 7 bits its length less one, high bit kept (session_feed) or direct.
+ * Checked: the same messages in the same order as from the whole stream, and the same end;
+ * session_has_message tells what session_next does; session_verify after every step.
+ */
+#include "fuzz.h"
+
+#include "core/session.h"
+
+#define STREAM_MAX 2048u
+
+struct run {
+	uint64_t hash;
+	uint32_t n_messages;
+	int outcome; /* PARTIAL, or the E that ended it */
+};
+
+static void session_open(struct session *session)
+{
+	const struct proto_hello hello = { .version = PROTO_VERSION, .pid = 5 };
+
+	session_begin(session, &hello);
+	session_admit(session, 1000, 1000, 77);
+}
+
+/* Everything there is; then PARTIAL or an E. */
+static void drain(struct session *session, const uint8_t *bytes, size_t n, struct run *run)
+{
+	struct proto_message message;
+
+	do {
+		bool has = session_has_message(session);
+		bool direct = n > 0;
+		uint8_t frame[FRAME_SIZE_MAX];
+
+		run->outcome = session_next(session, &bytes, &n, &message);
+		FUZZ_ASSERT(session_verify(session));
+		FUZZ_ASSERT(direct || has == (run->outcome != SESSION_PARTIAL));
+		if (run->outcome != SESSION_READY)
+			break;
+		run->hash = run->hash * 31 + message.request;
+		run->n_messages++;
+		for (size_t i = 0, size = proto_encode(&message, frame); i < size; i++)
+			run->hash = run->hash * 31 + frame[i];
+	} while (true);
+	FUZZ_ASSERT(run->outcome != SESSION_PARTIAL || n == 0);
+}
+
+static struct run run_stream(const uint8_t *stream, size_t size, const uint8_t *plan, size_t n_plan)
+{
+	struct session session = { 0 };
+	struct run run = { .outcome = SESSION_PARTIAL };
+	size_t at = 0;
+
+	session_open(&session);
+	for (size_t i = 0; at < size && run.outcome == SESSION_PARTIAL; i++) {
+		uint8_t step = n_plan > 0 ? plan[i % n_plan] : 0x7f;
+		size_t piece = (step & 0x7f) + 1u;
+
+		piece = piece < size - at ? piece : size - at;
+		if (step & 0x80 && session_feed(&session, stream + at, piece) == 0) {
+			FUZZ_ASSERT(session_verify(&session));
+		} else if (step & 0x80) {
+			FUZZ_ASSERT(piece > session_room(&session));
+			drain(&session, NULL, 0, &run);
+			continue;
+		} else {
+			drain(&session, stream + at, piece, &run);
+		}
+		at += piece;
+	}
+	if (run.outcome == SESSION_PARTIAL)
+		drain(&session, NULL, 0, &run);
+	session_end(&session);
+	FUZZ_ASSERT(session_verify(&session));
+	return run;
+}
+
+int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
+{
+	struct fuzz_input input = { .bytes = data, .size = size };
+	const uint8_t *plan;
+	size_t n_plan = fuzz_bytes(&input, fuzz_u8(&input) % 16, &plan);
+	const uint8_t *stream;
+	size_t n = fuzz_bytes(&input, STREAM_MAX, &stream);
+	struct run whole = run_stream(stream, n, NULL, 0);
+	struct run cut = run_stream(stream, n, plan, n_plan);
+
+	FUZZ_ASSERT(whole.hash == cut.hash && whole.n_messages == cut.n_messages);
+	FUZZ_ASSERT(whole.outcome == cut.outcome);
+	return 0;
+}

@@ -1,0 +1,532 @@
+/*
+ * world.c
+ *
+ * world_check and world_verify:
+ * 1. service_verify; verify only, because it takes long: registry_verify.
+ * 2. Every object in the registry has its file, with its owner and mode, and there are no others.
+ * 3. Every ledger is a watched process's in the registry; verify only: and every process has one.
+ * Checked as it happens: nothing is sent to a session that is not open; a segment is destroyed
+ * only when nobody has it attached; files and ledgers are made and ended once.
+ */
+#include "model/world.h"
+
+#include <stdlib.h>
+#include <string.h>
+#include <sys/mman.h>
+
+#include "core/session.h"
+
+#define WORLD_NONCE 0x77u
+#define WORLD_ROUNDS_MAX 100000u
+
+static void must(bool condition)
+{
+	if (!condition)
+		abort();
+}
+
+static void *memory_new(size_t size)
+{
+	void *memory = mmap(NULL, size, PROT_READ | PROT_WRITE,
+			    MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
+
+	must(memory != MAP_FAILED);
+	return memory;
+}
+
+static bool call_fails(struct world *world, enum world_call call, int *ret_errno)
+{
+	world->n_calls[call]++;
+	*ret_errno = world->fail_errno[call];
+	world->fail_errno[call] = 0;
+	return *ret_errno != 0;
+}
+
+/* --- files ------------------------------------------------------------------------------------ */
+
+static struct world_file *file_find(const struct world *world, enum ipc_kind kind, int32_t id)
+{
+	for (uint32_t i = 0; i < WORLD_FILE_MAX; i++) {
+		const struct world_file *file = &world->files[i];
+
+		if (file->exists && file->kind == kind && file->object.id == id)
+			return (struct world_file *)file;
+	}
+	return NULL;
+}
+
+const struct world_file *world_file(const struct world *world, enum ipc_kind kind, int32_t id)
+{
+	return file_find(world, kind, id);
+}
+
+uint32_t world_n_files(const struct world *world, enum ipc_kind kind)
+{
+	uint32_t n = 0;
+
+	for (uint32_t i = 0; i < WORLD_FILE_MAX; i++)
+		n += world->files[i].exists && world->files[i].kind == kind;
+	return n;
+}
+
+static int storage_create(void *context, enum ipc_kind kind, const struct registry_object *object,
+			  uint64_t qbytes, uint64_t reserved_bytes)
+{
+	struct world *world = context;
+	int error;
+
+	must(!file_find(world, kind, object->id));
+	if (call_fails(world, WORLD_CREATE, &error))
+		return error;
+	for (uint32_t i = 0; i < WORLD_FILE_MAX; i++) {
+		if (world->files[i].exists)
+			continue;
+		world->files[i] = (struct world_file){
+			.exists = true,
+			.kind = kind,
+			.object = *object,
+			.qbytes = qbytes,
+			.reserved_bytes = reserved_bytes,
+		};
+		return 0;
+	}
+	return 28; /* ENOSPC: the file system is full */
+}
+
+static int storage_set(void *context, enum ipc_kind kind, const struct registry_object *object,
+		       uint64_t qbytes, int64_t now_s)
+{
+	struct world *world = context;
+	struct world_file *file = file_find(world, kind, object->id);
+	int error;
+
+	must(file != NULL);
+	must(object->ctime_s == now_s);
+	must(qbytes <= object->size || kind != IPC_KIND_MSG);
+	if (call_fails(world, WORLD_SET, &error))
+		return error;
+	file->object = *object;
+	file->qbytes = qbytes;
+	return 0;
+}
+
+static void storage_destroy(void *context, enum ipc_kind kind, int32_t id)
+{
+	struct world *world = context;
+	struct world_file *file = file_find(world, kind, id);
+	struct registry_object object;
+
+	world->n_calls[WORLD_DESTROY]++;
+	must(file != NULL);
+	must(kind != IPC_KIND_SHM || world_n_attached(world, id) == 0);
+	/* Nobody can begin to use it any more: its slot says so already. */
+	must(registry_get(&world->registry, kind, id, &object) != 0);
+	file->exists = false;
+}
+
+/* --- ledgers ---------------------------------------------------------------------------------- */
+
+static struct world_ledger *ledger_find(const struct world *world, uint64_t client)
+{
+	for (uint32_t i = 0; i < WORLD_LEDGER_MAX; i++)
+		if (world->ledgers[i].client == client)
+			return (struct world_ledger *)&world->ledgers[i];
+	return NULL;
+}
+
+static int storage_ledger_make(void *context, uint64_t client, uint32_t pid, uint32_t uid,
+			       uint32_t gid)
+{
+	struct world *world = context;
+	struct world_ledger *ledger = ledger_find(world, client);
+	bool watched = ledger && ledger->watched;
+	int error;
+
+	(void)gid; /* the world has no groups */
+	must(client != 0);
+	if (call_fails(world, WORLD_LEDGER_MAKE, &error))
+		return error;
+	if (!ledger)
+		ledger = ledger_find(world, 0);
+	if (!ledger)
+		return 28;
+	*ledger = (struct world_ledger){
+		.client = client, .pid = pid, .uid = uid, .watched = watched };
+	return 0;
+}
+
+static struct world_attach *attach_find(const struct world *world, uint64_t client, int32_t shmid)
+{
+	for (uint32_t i = 0; i < WORLD_ATTACH_MAX; i++) {
+		const struct world_attach *attach = &world->attachments[i];
+
+		if (attach->client == client && (client == 0 || attach->shmid == shmid))
+			return (struct world_attach *)attach;
+	}
+	return NULL;
+}
+
+void world_attach(struct world *world, uint64_t client, int32_t shmid, uint32_t pid)
+{
+	struct world_attach *attach = attach_find(world, client, shmid);
+
+	if (!attach)
+		attach = attach_find(world, 0, 0);
+	if (!attach)
+		return;
+	attach->client = client;
+	attach->shmid = shmid;
+	attach->n++;
+	attach->pid = pid;
+	attach->attach_ns = ++world->now_ns;
+}
+
+void world_detach(struct world *world, uint64_t client, int32_t shmid, uint32_t pid)
+{
+	struct world_attach *attach = attach_find(world, client, shmid);
+
+	if (!attach || attach->n == 0)
+		return;
+	attach->n--;
+	attach->pid = pid;
+	attach->detach_ns = ++world->now_ns;
+}
+
+uint32_t world_n_attached(const struct world *world, int32_t shmid)
+{
+	uint32_t n = 0;
+
+	for (uint32_t i = 0; i < WORLD_ATTACH_MAX; i++)
+		if (world->attachments[i].client != 0 && world->attachments[i].shmid == shmid)
+			n += world->attachments[i].n;
+	return n;
+}
+
+static void sum_add(struct ledger_sum *sum, const struct world_attach *attach)
+{
+	sum->n_attached += attach->n;
+	if (attach->attach_ns > sum->attach_ns) {
+		sum->attach_ns = attach->attach_ns;
+		sum->attach_pid = attach->pid;
+	}
+	if (attach->detach_ns > sum->detach_ns) {
+		sum->detach_ns = attach->detach_ns;
+		sum->detach_pid = attach->pid;
+	}
+}
+
+static int storage_attach_sum(void *context, int32_t shmid, struct ledger_sum *ret_sum)
+{
+	struct world *world = context;
+	struct ledger_sum sum = { 0 };
+	int error;
+
+	if (world->attach_before_sum > 0 && --world->attach_before_sum == 0)
+		world_attach(world, world->attach_client, shmid, 1);
+	if (call_fails(world, WORLD_ATTACH_SUM, &error))
+		return error;
+	for (uint32_t i = 0; i < WORLD_ATTACH_MAX; i++)
+		if (world->attachments[i].client != 0 && world->attachments[i].shmid == shmid)
+			sum_add(&sum, &world->attachments[i]);
+	*ret_sum = sum;
+	return 0;
+}
+
+/* Ends the attachments of a client; each is told to the service later. */
+static void storage_settle(void *context, uint64_t client, uint32_t pid, bool dead)
+{
+	struct world *world = context;
+	struct world_ledger *ledger = ledger_find(world, client);
+
+	world->n_calls[WORLD_SETTLE]++;
+	must(!ledger || ledger->pid == pid);
+	if (ledger && dead)
+		ledger->exited = true;
+	for (uint32_t i = 0; i < WORLD_ATTACH_MAX; i++) {
+		struct world_attach *attach = &world->attachments[i];
+		struct event event = world_event(world, EVENT_DETACHED);
+
+		if (attach->client != client)
+			continue;
+		must(world->n_detached < WORLD_DETACHED_MAX);
+		if (attach->n > 0)
+			attach->detach_ns = world->now_ns;
+		attach->n = 0;
+		event.shmid = attach->shmid;
+		sum_add(&event.sum, attach);
+		world->detached[world->n_detached++] = event;
+		*attach = (struct world_attach){ 0 };
+	}
+}
+
+static bool storage_has_exited(void *context, uint64_t client)
+{
+	const struct world_ledger *ledger = ledger_find(context, client);
+
+	return !ledger || ledger->exited;
+}
+
+void world_die(struct world *world, uint64_t client)
+{
+	struct world_ledger *ledger = client != 0 ? ledger_find(world, client) : NULL;
+
+	if (ledger)
+		ledger->exited = true;
+}
+
+/* --- the daemon ------------------------------------------------------------------------------- */
+
+static void service_begin(struct world *world)
+{
+	struct registry_client known;
+
+	must(registry_bind(&world->registry, world->registry_memory, registry_size()) == 0);
+	world->service = memory_new(service_size());
+	service_start(world->service, &world->registry, &world->storage, world->owner_uid, 1,
+		      world->now_ns);
+	while (service_next_known(world->service, &known)) {
+		must(ledger_find(world, known.client) != NULL);
+		ledger_find(world, known.client)->watched = true;
+	}
+}
+
+void world_init(struct world *world, uint32_t owner_uid)
+{
+	struct registry_limits limits;
+
+	world->owner_uid = owner_uid;
+	world->now_ns = 1000000000000u;
+	world->registry_memory = memory_new(registry_size());
+	world->storage = (struct service_storage){
+		.context = world,
+		.create = storage_create,
+		.set = storage_set,
+		.destroy = storage_destroy,
+		.ledger_make = storage_ledger_make,
+		.attach_sum = storage_attach_sum,
+		.settle = storage_settle,
+		.has_exited = storage_has_exited,
+	};
+	registry_limits_default(&limits);
+	registry_format(world->registry_memory, WORLD_NONCE, &limits);
+	service_begin(world);
+}
+
+void world_deinit(struct world *world)
+{
+	if (world->service)
+		(void)munmap(world->service, service_size()); /* cannot fail: our own mapping */
+	if (world->registry_memory)
+		(void)munmap(world->registry_memory, registry_size());
+	world->service = NULL;
+	world->registry_memory = NULL;
+}
+
+void world_restart(struct world *world)
+{
+	(void)munmap(world->service, service_size());
+	memset(world->sessions, 0, sizeof(world->sessions));
+	world->n_detached = 0;
+	for (uint32_t i = 0; i < WORLD_LEDGER_MAX; i++)
+		world->ledgers[i].watched = false;
+	must(registry_repair(&world->registry));
+	service_begin(world);
+}
+
+struct event world_event(const struct world *world, enum event_type type)
+{
+	return (struct event){
+		.type = type,
+		.now_s = (int64_t)(world->now_ns / 1000000000u),
+		.now_ns = world->now_ns,
+		.monotonic_ns = world->now_ns,
+	};
+}
+
+static void effect_send(struct world *world, const struct effect *effect)
+{
+	struct world_session *session = &world->sessions[effect->session];
+	struct frame_reader reader = { 0 };
+	struct frame frame;
+
+	must(effect->n_bytes <= FRAME_SIZE_MAX);
+	must(frame_push(&reader, effect->bytes, effect->n_bytes) == effect->n_bytes);
+	must(frame_next(&reader, &frame) == FRAME_READY);
+	must(proto_decode(frame.type, frame.request, frame.body, frame.body_size,
+			  &session->last) == 0);
+	if (session->last.type == PROTO_WELCOME)
+		session->client = session->last.welcome.client;
+	session->n_received++;
+}
+
+static void effect_carry_out(struct world *world, const struct effect *effect)
+{
+	struct world_ledger *ledger;
+
+	must(effect->session < WORLD_SESSION_MAX);
+	switch (effect->type) {
+	case EFFECT_ADMIT:
+		must(!world->sessions[effect->session].open);
+		world->sessions[effect->session] = (struct world_session){ .open = true };
+		world->admitting = true;
+		world->admit_session = effect->session;
+		world->n_admits++;
+		break;
+	case EFFECT_SEND:
+		must(world->sessions[effect->session].open);
+		effect_send(world, effect);
+		break;
+	case EFFECT_CLOSE:
+		must(world->sessions[effect->session].open);
+		world->sessions[effect->session].open = false;
+		break;
+	case EFFECT_WATCH:
+		ledger = ledger_find(world, effect->client);
+		must(ledger && !ledger->watched && ledger->pid == effect->pid);
+		ledger->watched = true;
+		break;
+	case EFFECT_FORGET:
+		ledger = ledger_find(world, effect->client);
+		must(ledger && ledger->watched);
+		*ledger = (struct world_ledger){ 0 };
+		break;
+	case EFFECT_LOG:
+		must(memchr(effect->text, 0, sizeof(effect->text)) != NULL);
+		memcpy(world->log, effect->text, sizeof(world->log));
+		world->n_logs++;
+		break;
+	}
+}
+
+static void step_once(struct world *world, const struct event *event)
+{
+	world->now_ns += 1000;
+	service_step(world->service, event, &world->effects);
+	for (uint32_t i = 0; i < world->effects.n; i++)
+		effect_carry_out(world, &world->effects.list[i]);
+}
+
+void world_step(struct world *world, const struct event *event)
+{
+	step_once(world, event);
+	while (world->n_detached > 0) {
+		struct event detached = world->detached[--world->n_detached];
+
+		step_once(world, &detached);
+	}
+}
+
+void world_drain(struct world *world)
+{
+	uint32_t session;
+
+	for (uint32_t i = 0; service_has_pending(world->service, &session); i++) {
+		struct event event = world_event(world, EVENT_INPUT);
+
+		must(i < WORLD_ROUNDS_MAX);
+		event.session = session;
+		world_step(world, &event);
+	}
+}
+
+void world_input(struct world *world, uint32_t session, const uint8_t *bytes, size_t n_bytes)
+{
+	struct event event = world_event(world, EVENT_INPUT);
+
+	event.session = session;
+	event.bytes = bytes;
+	event.n_bytes = n_bytes;
+	world_step(world, &event);
+}
+
+uint32_t world_connect(struct world *world, uint32_t uid, uint32_t pid, uint64_t start_time)
+{
+	struct proto_hello hello = { .version = PROTO_VERSION, .pid = pid, .name = "p" };
+	struct event event = world_event(world, EVENT_REGISTER);
+	uint8_t record[PROTO_HELLO_SIZE];
+	uint32_t session;
+
+	proto_hello_encode(&hello, record);
+	event.bytes = record;
+	event.n_bytes = sizeof(record);
+	world->admitting = false;
+	world_step(world, &event);
+	if (!world->admitting)
+		return SESSION_MAX;
+	session = world->admit_session;
+	event = world_event(world, EVENT_ADMITTED);
+	event.session = session;
+	event.uid = uid;
+	event.gid = uid;
+	event.pid = pid;
+	event.start_time = start_time;
+	world_step(world, &event);
+	must(world->sessions[session].last.type == PROTO_WELCOME);
+	return world->sessions[session].open ? session : SESSION_MAX;
+}
+
+bool world_request(struct world *world, uint32_t session, const struct proto_message *message,
+		   struct proto_message *ret_answer)
+{
+	uint32_t n_before = world->sessions[session].n_received;
+	uint8_t frame[FRAME_SIZE_MAX];
+
+	world_input(world, session, frame, proto_encode(message, frame));
+	world_drain(world);
+	if (!world->sessions[session].open || world->sessions[session].n_received != n_before + 1)
+		return false;
+	*ret_answer = world->sessions[session].last;
+	return true;
+}
+
+/* --- verify ----------------------------------------------------------------------------------- */
+
+static bool verify_file(const struct world *world, const struct world_file *file)
+{
+	struct registry_object object;
+
+	if (registry_get(&world->registry, file->kind, file->object.id, &object) != 0)
+		return false;
+	return object.owner.uid == file->object.owner.uid &&
+	       object.owner.cuid == file->object.owner.cuid &&
+	       (object.owner.mode & ABI_MODE_BITS) == (file->object.owner.mode & ABI_MODE_BITS) &&
+	       object.size == file->object.size && object.generation == file->object.generation;
+}
+
+bool world_check(const struct world *world)
+{
+	struct registry_client known;
+
+	if (!service_verify(world->service))
+		return false;
+	for (uint32_t i = 0; i < WORLD_FILE_MAX; i++)
+		if (world->files[i].exists && !verify_file(world, &world->files[i]))
+			return false;
+	for (uint32_t k = 0; k < IPC_KIND_COUNT; k++)
+		if (registry_count(&world->registry, (enum ipc_kind)k) !=
+		    world_n_files(world, (enum ipc_kind)k))
+			return false;
+	for (uint32_t i = 0; i < WORLD_LEDGER_MAX; i++) {
+		const struct world_ledger *ledger = &world->ledgers[i];
+
+		if (ledger->client == 0)
+			continue;
+		if (!ledger->watched ||
+		    registry_client_get(&world->registry, ledger->client, &known) != 0)
+			return false;
+	}
+	return true;
+}
+
+bool world_verify(const struct world *world)
+{
+	struct registry_client known;
+
+	if (!world_check(world) || !registry_verify(&world->registry))
+		return false;
+	for (uint32_t row = 0; row < CLIENT_MAX; row++)
+		if (registry_client_row(&world->registry, row, &known) == 0 &&
+		    !ledger_find(world, known.client))
+			return false;
+	return true;
+}
