@@ -66,10 +66,14 @@
 #define MCAS_ROUNDS_MAX 1000000u
 
 /* Sleepers in one object's file. */
+#ifndef SLEEPER_MAX
 #define SLEEPER_MAX 16384u
+#endif
 
 /* Processes that may hold adjustments in one set at a time; fewer in sets of thousands. */
+#ifndef SEMSET_UNDO_ROWS_MAX
 #define SEMSET_UNDO_ROWS_MAX 4096u
+#endif
 
 /* Words woken in one step; a longer list is handed out in several steps. */
 #define WAKES_MAX 64u

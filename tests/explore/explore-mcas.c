@@ -161,20 +161,26 @@ static const struct plan crowd[EXPLORE_ACTORS_MAX] = {
 	{ 4096, 3, 1, { 1 } },
 };
 
+#define CASE(title, actors, kills, stops)                                                        \
+	{                                                                                        \
+		.name = title, .memory = &memory, .memory_size = sizeof(memory),                 \
+		.n_actors = actors, .n_kills = kills, .n_stops = stops, .reset = reset,          \
+		.actor = actor, .recover = recover, .check = check,                              \
+	}
+
 static const struct explore_case cases[] = {
-	{ "two, overlapping", &memory, sizeof(memory), 2, 0, 0, reset, actor, recover, check },
-	{ "two, overlapping, one killed", &memory, sizeof(memory), 2, 1, 0, reset, actor, recover, check },
-	{ "two, overlapping, one stopped", &memory, sizeof(memory), 2, 0, 1, reset, actor, recover, check },
-	{ "two, crossed", &memory, sizeof(memory), 2, 1, 1, reset, actor, recover, check },
-	{ "two, twice each", &memory, sizeof(memory), 2, 1, 0, reset, actor, recover, check },
-	{ "three on one word", &memory, sizeof(memory), 3, 1, 0, reset, actor, recover, check },
+	CASE("two, overlapping", 2, 0, 0),
+	CASE("two, overlapping, one killed", 2, 1, 0),
+	CASE("two, overlapping, one stopped", 2, 0, 1),
+	CASE("two, crossed, one killed, one stopped", 2, 1, 1),
+	CASE("two, twice each, one killed", 2, 1, 0),
+	CASE("three on one word, one killed", 3, 1, 0),
 };
 static const struct plan *const case_plans[] = { pair, pair, pair, pair_same, pair_twice, three };
 
-static const struct explore_case crowd_case = {
-	/* With one descriptor, who is stopped while he fills it keeps it (argument e in mcas.c). */
-	"four, three times each, at random", &memory, sizeof(memory), 4, 1, MCAS_SMALL_SLOTS > 1, reset, actor, recover, check,
-};
+/* With one descriptor, who is stopped while he fills it keeps it (argument e in mcas.c). */
+static const struct explore_case crowd_case =
+	CASE("four, three times each, at random", 4, 1, MCAS_SMALL_SLOTS > 1);
 
 int main(int argc, char **argv)
 {

@@ -21,9 +21,18 @@
 #define STEPS_MAX 20000u
 #define DEPTH_MAX 20000u
 #define FIBERS_MAX (2 * EXPLORE_ACTORS_MAX) /* actors, and a recovery for each */
+#define CHOICES_MAX (3 * FIBERS_MAX + 1)
 
-enum fiber_state { FIBER_ABSENT, FIBER_READY, FIBER_PAUSED, FIBER_ENDED, FIBER_KILLED, FIBER_STOPPED };
-enum choice_kind { CHOICE_RUN, CHOICE_KILL, CHOICE_STOP };
+enum fiber_state {
+	FIBER_ABSENT,
+	FIBER_READY,
+	FIBER_PAUSED,
+	FIBER_ASLEEP,
+	FIBER_ENDED,
+	FIBER_KILLED,
+	FIBER_STOPPED
+};
+enum choice_kind { CHOICE_RUN, CHOICE_KILL, CHOICE_STOP, CHOICE_SLICE };
 
 struct fiber {
 	uint8_t *stack;
@@ -31,6 +40,7 @@ struct fiber {
 	enum fiber_state state;
 	void (*body)(uint32_t number);
 	uint32_t number;
+	const volatile void *asleep_on;
 };
 
 struct choice {
@@ -43,6 +53,7 @@ struct world {
 	struct fiber fibers[FIBERS_MAX];
 	uint32_t kills_left;
 	uint32_t stops_left;
+	uint32_t slices_left;
 };
 
 static const struct explore_case *now;
@@ -130,6 +141,22 @@ uint64_t hook_value(const volatile void *address, uint64_t value)
 	return value;
 }
 
+void explore_sleep(const volatile void *address)
+{
+	running->asleep_on = address;
+	give_way(FIBER_ASLEEP);
+}
+
+void explore_wake(const volatile void *address)
+{
+	uint32_t i;
+
+	for (i = 0; i < FIBERS_MAX; i++) {
+		if (world.fibers[i].state == FIBER_ASLEEP && world.fibers[i].asleep_on == address)
+			world.fibers[i].state = FIBER_READY;
+	}
+}
+
 void explore_fail(const char *what)
 {
 	failure = what;
@@ -149,36 +176,48 @@ static void world_reset(const struct explore_case *explored)
 		world.fibers[i].state = FIBER_ABSENT;
 	world.kills_left = explored->n_kills;
 	world.stops_left = explored->n_stops;
+	world.slices_left = explored->n_slices;
 	explored->reset();
 	for (i = 0; i < explored->n_actors; i++)
 		fiber_start(i, explored->actor, i);
 }
 
-static bool fiber_can_run(const struct fiber *fiber)
+static bool fiber_lives(const struct fiber *fiber)
 {
-	return fiber->state == FIBER_READY || fiber->state == FIBER_PAUSED;
+	return fiber->state == FIBER_READY || fiber->state == FIBER_PAUSED ||
+	       fiber->state == FIBER_ASLEEP;
+}
+
+static bool world_was_disturbed(void)
+{
+	return world.kills_left < now->n_kills || world.stops_left < now->n_stops;
 }
 
 /* Every choice in this state.  A paused fiber counts only when no other can run. */
 static uint32_t world_choices(struct choice *choices)
 {
 	uint32_t i, n = 0;
-	bool any_ready = false;
+	bool any_ready = false, any_runs = false, any_sleeps = false;
 
-	for (i = 0; i < FIBERS_MAX; i++)
+	for (i = 0; i < FIBERS_MAX; i++) {
 		any_ready |= world.fibers[i].state == FIBER_READY;
+		any_sleeps |= world.fibers[i].state == FIBER_ASLEEP;
+		any_runs |= any_ready || world.fibers[i].state == FIBER_PAUSED;
+	}
 	for (i = 0; i < FIBERS_MAX; i++) {
 		const struct fiber *fiber = &world.fibers[i];
 
-		if (!fiber_can_run(fiber))
+		if (!fiber_lives(fiber))
 			continue;
-		if (!any_ready || fiber->state == FIBER_READY)
+		if (fiber->state == FIBER_READY || (fiber->state == FIBER_PAUSED && !any_ready))
 			choices[n++] = (struct choice){ CHOICE_RUN, (uint8_t)i };
 		if (world.kills_left && i < now->n_actors)
 			choices[n++] = (struct choice){ CHOICE_KILL, (uint8_t)i };
 		if (world.stops_left && i < now->n_actors)
 			choices[n++] = (struct choice){ CHOICE_STOP, (uint8_t)i };
 	}
+	if (any_sleeps && !any_runs && world.slices_left && world_was_disturbed())
+		choices[n++] = (struct choice){ CHOICE_SLICE, 0 };
 	return n;
 }
 
@@ -207,6 +246,13 @@ static void world_step(struct choice choice)
 		world.stops_left--;
 		fiber->state = FIBER_STOPPED;
 		break;
+	case CHOICE_SLICE:
+		world.slices_left--;
+		for (i = 0; i < FIBERS_MAX; i++) {
+			if (world.fibers[i].state == FIBER_ASLEEP)
+				world.fibers[i].state = FIBER_READY;
+		}
+		break;
 	}
 }
 
@@ -225,7 +271,7 @@ static const char *world_check(void)
 
 static size_t schedule_print(struct choice choice, char *text, size_t size)
 {
-	static const char letters[] = { 'r', 'K', 'S' };
+	static const char letters[] = { 'r', 'K', 'S', 'T' };
 	int n = snprintf(text, size, "%c%u ", letters[choice.kind], choice.fiber);
 
 	return n > 0 && (size_t)n < size ? (size_t)n : 0;
@@ -237,7 +283,7 @@ struct snapshot {
 	struct world world;
 	uint8_t *bytes; /* memory, then the used part of each live fiber's stack */
 	size_t n_bytes;
-	struct choice choices[3 * FIBERS_MAX];
+	struct choice choices[CHOICES_MAX];
 	uint32_t n_choices;
 	uint32_t next;
 };
@@ -249,7 +295,7 @@ static size_t stack_used(const struct fiber *fiber)
 
 static bool stack_matters(const struct fiber *fiber)
 {
-	return fiber->state == FIBER_READY || fiber->state == FIBER_PAUSED;
+	return fiber_lives(fiber);
 }
 
 static void snapshot_take(struct snapshot *snapshot)
@@ -292,6 +338,7 @@ static void snapshot_restore(const struct snapshot *snapshot)
 	}
 	world.kills_left = snapshot->world.kills_left;
 	world.stops_left = snapshot->world.stops_left;
+	world.slices_left = snapshot->world.slices_left;
 	memcpy(now->memory, snapshot->bytes, now->memory_size);
 	for (i = 0; i < FIBERS_MAX; i++) {
 		if (!stack_matters(&world.fibers[i]))
@@ -331,6 +378,7 @@ static uint64_t world_hash(void)
 	}
 	hash = mix(hash, &world.kills_left, sizeof(world.kills_left));
 	hash = mix(hash, &world.stops_left, sizeof(world.stops_left));
+	hash = mix(hash, &world.slices_left, sizeof(world.slices_left));
 	return hash ? hash : 1;
 }
 
@@ -470,7 +518,7 @@ static struct choice random_choice(const struct choice *choices, uint32_t n, str
 	}
 	for (;;) {
 		i = (uint32_t)(random_next(random) % n);
-		if (choices[i].kind == CHOICE_RUN || random_next(random) % 16 == 0)
+		if (choices[i].kind == CHOICE_RUN || n == 1 || random_next(random) % 16 == 0)
 			return choices[i];
 	}
 }
@@ -478,7 +526,7 @@ static struct choice random_choice(const struct choice *choices, uint32_t n, str
 void explore_random(const struct explore_case *explored, uint64_t seed, uint64_t n_walks,
 		    struct explore_result *ret_result)
 {
-	struct choice choices[3 * FIBERS_MAX], choice;
+	struct choice choices[CHOICES_MAX], choice;
 	uint64_t walk, random;
 	uint32_t n, steps;
 	size_t used;
@@ -506,7 +554,7 @@ void explore_random(const struct explore_case *explored, uint64_t seed, uint64_t
 
 const char *explore_replay(const struct explore_case *explored, const char *schedule)
 {
-	static const char letters[] = "rKS";
+	static const char letters[] = "rKST";
 	const char *letter;
 	struct choice choice;
 	char kind;

@@ -27,8 +27,14 @@ struct explore_case {
 	void (*actor)(uint32_t number);
 	/* Runs as its own actor once `number` has been killed.  NULL: nothing runs. */
 	void (*recover)(uint32_t number);
-	/* With everybody ended, killed or stopped: NULL, or what is wrong. */
+	/* With everybody ended, asleep, killed or stopped: NULL, or what is wrong. */
 	const char *(*check)(uint32_t stopped_mask, uint32_t killed_mask);
+	/*
+	 * How often, when nobody else can move, all who sleep look again by themselves (the slices of
+	 * wait.h); only in schedules in which somebody was killed or stopped.  So a wake-up that is
+	 * lost for any other reason leaves its sleeper asleep.
+	 */
+	uint32_t n_slices;
 };
 
 struct explore_result {
@@ -50,6 +56,10 @@ void explore_random(const struct explore_case *explored, uint64_t seed, uint64_t
 
 /* One schedule again, as a failure printed it; prints every access.  What the check says at its end. */
 const char *explore_replay(const struct explore_case *explored, const char *schedule);
+
+/* Called by an actor: sleeps until explore_wake() with the same address, as a futex does. */
+void explore_sleep(const volatile void *address);
+void explore_wake(const volatile void *address);
 
 /* Called by an actor: what went wrong (the schedule ends as a failure). */
 void explore_fail(const char *what);
