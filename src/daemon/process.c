@@ -1,0 +1,192 @@
+/* process.c: reading /proc/PID. */
+#include "daemon/process.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <inttypes.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+#include "core/base.h"
+
+/* /proc/PID/stat ends long before; its start time is field 22. */
+#define PROCESS_STAT_MAX 1024u
+#define PROCESS_STAT_START_TIME 22u
+
+/* Uid is among the first lines of /proc/PID/status, whose list of groups may be long. */
+#define PROCESS_STATUS_MAX 2048u
+
+/* Longest line of /proc/PID/maps that matters; a longer path is not in a namespace we serve. */
+#define PROCESS_MAPS_LINE_MAX 8192u
+
+static int process_open(uint32_t pid, const char *what)
+{
+	char path[64];
+	int fd;
+
+	(void)snprintf(path, sizeof(path), "/proc/%" PRIu32 "/%s", pid, what);
+	fd = open(path, O_RDONLY | O_CLOEXEC | O_NOCTTY);
+	return fd < 0 ? -errno : fd;
+}
+
+/* First part of the file as a string. */
+static int process_read(uint32_t pid, const char *what, char *text, size_t text_size)
+{
+	size_t used = 0;
+	ssize_t n = 0;
+	int fd = process_open(pid, what);
+
+	if (fd < 0)
+		return fd;
+	while (used < text_size - 1) {
+		n = read(fd, text + used, text_size - 1 - used);
+		if (n <= 0)
+			break;
+		used += (size_t)n;
+	}
+	if (n < 0)
+		used = 0;
+	text[used] = 0;
+	(void)close(fd); /* only read */
+	return used > 0 ? 0 : -ESRCH;
+}
+
+int process_start_time(uint32_t pid, uint64_t *ret_start_time)
+{
+	char text[PROCESS_STAT_MAX];
+	const char *at;
+	int r = process_read(pid, "stat", text, sizeof(text));
+
+	if (r < 0)
+		return r;
+	/* Field 2 is the name in brackets, and may itself hold brackets and blanks. */
+	at = strrchr(text, ')');
+	for (unsigned field = 2; at && field < PROCESS_STAT_START_TIME; field++) {
+		at = strchr(at, ' ');
+		if (at)
+			at++;
+	}
+	if (!at || *at < '0' || *at > '9')
+		return -ESRCH;
+	*ret_start_time = strtoull(at, NULL, 10);
+	return 0;
+}
+
+bool process_has_uid(uint32_t pid, uint32_t uid)
+{
+	char text[PROCESS_STATUS_MAX];
+	uint32_t uids[4];
+	const char *line;
+
+	if (process_read(pid, "status", text, sizeof(text)) < 0)
+		return false;
+	/* The name is on an earlier line, with its newlines escaped. */
+	line = strstr(text, "\nUid:");
+	if (!line || sscanf(line + 5, "%" SCNu32 "%" SCNu32 "%" SCNu32 "%" SCNu32, &uids[0],
+			    &uids[1], &uids[2], &uids[3]) != 4)
+		return false;
+	return uids[0] == uid || uids[1] == uid || uids[2] == uid || uids[3] == uid;
+}
+
+/* True if path's last part is name, also with the mark of a removed file. */
+static bool process_path_ends(const char *path, const char *name)
+{
+	const char *last = strrchr(path, '/');
+	size_t n = strlen(name);
+
+	return last && strncmp(last + 1, name, n) == 0 &&
+	       (last[1 + n] == 0 || strcmp(last + 1 + n, " (deleted)") == 0);
+}
+
+/* What is looked for in a list of mappings. */
+struct process_search {
+	const struct process_file *files;
+	uint32_t n_files;
+	uint32_t *counts;
+	const char *prefix; /* or NULL */
+	bool found;         /* a path with the prefix */
+};
+
+/* One line: FROM-TO MODE OFFSET DEVICE INODE PATH. */
+static void process_search_line(const char *line, struct process_search *search)
+{
+	const char *at = line;
+	uint64_t inode;
+
+	for (int field = 0; at && field < 4; field++) {
+		at = strchr(at, ' ');
+		if (at)
+			at++;
+	}
+	if (!at)
+		return;
+	inode = strtoull(at, NULL, 10);
+	at = strchr(at, '/');
+	if (inode == 0 || !at)
+		return;
+	for (uint32_t i = 0; i < search->n_files; i++) {
+		if (search->files[i].inode == inode && process_path_ends(at, search->files[i].name))
+			search->counts[i]++;
+	}
+	if (search->prefix && strncmp(at, search->prefix, strlen(search->prefix)) == 0)
+		search->found = true;
+}
+
+/* Takes the whole lines out of text; returns what is left. */
+static size_t process_search_lines(char *text, size_t used, struct process_search *search)
+{
+	char *line = text;
+	char *end;
+
+	while ((end = memchr(line, '\n', used - (size_t)(line - text)))) {
+		*end = 0;
+		process_search_line(line, search);
+		line = end + 1;
+	}
+	used -= (size_t)(line - text);
+	memmove(text, line, used);
+	return used;
+}
+
+/* 0, -ENODATA for an empty list, or -errno. */
+static int process_search_maps(uint32_t pid, struct process_search *search)
+{
+	static char text[2 * PROCESS_MAPS_LINE_MAX];
+	uint64_t total = 0;
+	size_t used = 0;
+	ssize_t n;
+	int fd = process_open(pid, "maps");
+
+	if (fd < 0)
+		return fd;
+	while ((n = read(fd, text + used, sizeof(text) - used)) > 0) {
+		total += (uint64_t)n;
+		used = process_search_lines(text, used + (size_t)n, search);
+		if (used == sizeof(text))
+			used = 0; /* a line beyond all measure: not ours */
+	}
+	n = n < 0 ? -errno : 0;
+	(void)close(fd); /* only read */
+	if (n < 0)
+		return (int)n;
+	return total > 0 ? 0 : -ENODATA;
+}
+
+int process_count_mappings(uint32_t pid, const struct process_file *files, uint32_t n_files,
+			   uint32_t *ret_counts)
+{
+	struct process_search search = {.files = files, .n_files = n_files, .counts = ret_counts};
+
+	for (uint32_t i = 0; i < n_files; i++)
+		ret_counts[i] = 0;
+	return process_search_maps(pid, &search);
+}
+
+bool process_maps_below(uint32_t pid, const char *prefix)
+{
+	struct process_search search = {.prefix = prefix};
+
+	return process_search_maps(pid, &search) == 0 && search.found;
+}

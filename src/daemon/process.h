@@ -1,0 +1,31 @@
+/* process.h: what /proc says of a process. */
+#ifndef DAEMON_PROCESS_H
+#define DAEMON_PROCESS_H
+
+#include <stdbool.h>
+#include <stdint.h>
+
+/* Start time in clock ticks since boot: with the pid it names a process for ever.  0 or -errno. */
+int process_start_time(uint32_t pid, uint64_t *ret_start_time);
+
+/* True if uid is among its real, effective, saved and file system uid. */
+bool process_has_uid(uint32_t pid, uint32_t uid);
+
+/* A file as it appears in a process's list of mappings. */
+struct process_file {
+	uint64_t inode;
+	char name[32]; /* last part of its path */
+};
+
+/*
+ * Number of mappings of each file into counts (set, not added).  Files are told by inode and name:
+ * the device in that list is not always the one stat reports.  0; -ENODATA: it maps nothing at
+ * all, so it is ending and its process descriptor will say so; -errno: may not be read.
+ */
+int process_count_mappings(uint32_t pid, const struct process_file *files, uint32_t n_files,
+			   uint32_t *ret_counts);
+
+/* True if it maps any file whose path begins with prefix. */
+bool process_maps_below(uint32_t pid, const char *prefix);
+
+#endif

@@ -1,0 +1,439 @@
+/*
+ * storage.c: object files.
+ *
+ * A file is made with mode 0 and gets its owner and mode when it is complete; so nobody ever opens
+ * half an object.  Only the daemon can make names in objects/, but the owner of a file can do
+ * everything to the file itself, also shorten it: what is mapped is touched inside fault_run().
+ */
+#include "daemon/storage.h"
+
+#include <dirent.h>
+#include <errno.h>
+#include <fcntl.h>
+#include <inttypes.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/stat.h>
+#include <sys/statvfs.h>
+#include <unistd.h>
+
+#include "core/msgq.h"
+#include "core/semset.h"
+#include "daemon/acl.h"
+#include "sys/fault.h"
+#include "sys/status.h"
+#include "sys/log.h"
+#include "sys/map.h"
+
+/* A segment nothing was promised for (SHM_NORESERVE) has this bit in its file's mode. */
+#define STORAGE_MODE_NORESERVE 01000u
+
+static const char *const storage_prefixes[IPC_KIND_COUNT] = {"shm", "sem", "msg"};
+
+void storage_name(enum ipc_kind kind, int32_t id, char ret_name[STORAGE_NAME_SIZE])
+{
+	(void)snprintf(ret_name, STORAGE_NAME_SIZE, "%s.%" PRId32, storage_prefixes[kind], id);
+}
+
+/* What a caller is told: a full file system is a lack of memory (LIM-21), ENOSPC is a limit. */
+static int storage_errno(int r)
+{
+	switch (-r) {
+	case ENOSPC:
+	case EDQUOT:
+	case EFBIG:
+	case EMFILE:
+	case ENFILE:
+	case EINVAL:
+		return ENOMEM;
+	default:
+		return -r;
+	}
+}
+
+int storage_open(struct daemon *daemon, enum ipc_kind kind, int32_t id, int access)
+{
+	char name[STORAGE_NAME_SIZE];
+	struct stat status;
+	int fd;
+
+	storage_name(kind, id, name);
+	access |= O_CLOEXEC | O_NOFOLLOW | O_NONBLOCK | O_NOCTTY;
+	fd = openat(daemon->ns.objects_fd, name, access);
+	if (fd >= 0)
+		return fd;
+	if (errno != EACCES || fstatat(daemon->ns.objects_fd, name, &status, AT_SYMLINK_NOFOLLOW) < 0)
+		return -errno;
+	/* A daemon without privilege is the owner, who may have a mode that keeps himself out. */
+	if (fchmodat(daemon->ns.objects_fd, name, 0600, 0) < 0)
+		return -errno;
+	fd = openat(daemon->ns.objects_fd, name, access);
+	if (fd < 0)
+		fd = -errno;
+	(void)fchmodat(daemon->ns.objects_fd, name, status.st_mode & 07777u, 0); /* was done above */
+	return fd;
+}
+
+/* Owner, group and mode of the object to its file. */
+static int storage_give(int fd, const struct ipc_owner *owner, bool is_promised)
+{
+	uint32_t mode = (owner->mode & 0666u) | (is_promised ? 0 : STORAGE_MODE_NORESERVE);
+
+	/*
+	 * Without privilege all clients are of the daemon's own uid, which is then also every
+	 * object's creator, and the creator keeps the rights of the owner (PERM-8): the file stays.
+	 */
+	if (geteuid() == 0 && fchown(fd, owner->uid, owner->gid) < 0)
+		return -errno;
+	if (fchmod(fd, mode) < 0)
+		return -errno;
+	return geteuid() == 0 ? acl_set_creator(fd, owner) : 0;
+}
+
+/* --- creation ---------------------------------------------------------------------------------- */
+
+/* What the segments have been promised and have not yet touched. */
+static uint64_t storage_outstanding(struct daemon *daemon)
+{
+	uint64_t total = 0;
+
+	for (uint32_t index = 0; index < OBJECT_MAX; index++) {
+		struct registry_object object;
+		char name[STORAGE_NAME_SIZE];
+		struct stat status;
+		uint64_t used = 0;
+
+		if (daemon->promised[index] == 0 ||
+		    registry_get_any(&daemon->ns.registry, IPC_KIND_SHM, index, &object) != 0)
+			continue;
+		storage_name(IPC_KIND_SHM, object.id, name);
+		if (fstatat(daemon->ns.objects_fd, name, &status, AT_SYMLINK_NOFOLLOW) == 0)
+			used = (uint64_t)status.st_blocks * 512u;
+		if (used < daemon->promised[index])
+			total += daemon->promised[index] - used;
+	}
+	return total;
+}
+
+/* -ENOMEM: bytes more would be a promise the file system cannot keep. */
+static int storage_check_room(struct daemon *daemon, uint64_t bytes)
+{
+	struct statvfs room;
+	uint64_t available = 0;
+	uint64_t wanted = 0;
+
+	if (fstatvfs(daemon->ns.objects_fd, &room) < 0)
+		return -errno;
+	if (room.f_blocks == 0)
+		return 0; /* a file system without a size */
+	available = (uint64_t)(geteuid() == 0 ? room.f_bfree : room.f_bavail) * room.f_frsize;
+	if (u64_add_overflows(daemon->promised_bytes, bytes, &wanted))
+		return -ENOMEM;
+	if (wanted <= available)
+		return 0;
+	/* What was promised and has been used is already missing from what is available. */
+	if (u64_add_overflows(storage_outstanding(daemon), bytes, &wanted) || wanted > available)
+		return -ENOMEM;
+	return 0;
+}
+
+static uint64_t storage_round(const struct daemon *daemon, uint64_t size)
+{
+	return size > INT64_MAX - daemon->page_size ? (uint64_t)INT64_MAX
+						    : ALIGN_UP(size, daemon->page_size);
+}
+
+static void storage_promise(struct daemon *daemon, int32_t id, uint64_t bytes)
+{
+	uint64_t *promised = &daemon->promised[(uint32_t)id & ABI_INDEX_MASK];
+
+	daemon->promised_bytes -= *promised;
+	daemon->promised_bytes += bytes;
+	*promised = bytes;
+}
+
+/* A set or queue to be formatted. */
+struct storage_format {
+	enum ipc_kind kind;
+	void *base;
+	const struct semset_layout *set;
+	const struct msgq_layout *queue;
+	uint64_t qbytes;
+	int64_t now_s;
+};
+
+static void storage_format(void *context)
+{
+	struct storage_format *format = context;
+
+	if (format->kind == IPC_KIND_SEM)
+		semset_format(format->base, format->set, format->now_s);
+	else
+		msgq_format(format->base, format->queue, format->qbytes, format->now_s);
+}
+
+/* Makes the file a set or queue; common bytes get their storage now. */
+static int storage_fill(int fd, uint64_t size, uint64_t common, struct storage_format *format)
+{
+	int r;
+
+	if (ftruncate(fd, (off_t)size) < 0)
+		return -errno;
+	do {
+		r = fallocate(fd, 0, 0, (off_t)common) < 0 ? -errno : 0;
+	} while (r == -EINTR);
+	if (r < 0 && r != -EOPNOTSUPP)
+		return r;
+	r = map_file(fd, size, true, &format->base);
+	if (r < 0)
+		return r;
+	if (!fault_run(storage_format, format))
+		r = -ENOSPC;
+	map_close(format->base, size);
+	return r;
+}
+
+static int storage_create_file(struct daemon *daemon, int fd, enum ipc_kind kind,
+			       const struct registry_object *object, uint64_t qbytes)
+{
+	struct storage_format format = {.kind = kind, .qbytes = qbytes, .now_s = object->ctime_s};
+	struct semset_layout set;
+	struct msgq_layout queue;
+
+	switch (kind) {
+	case IPC_KIND_SHM:
+		return ftruncate(fd, (off_t)storage_round(daemon, object->size)) < 0 ? -errno : 0;
+	case IPC_KIND_SEM:
+		if (object->size > SEM_NSEMS_MAX ||
+		    semset_layout((uint32_t)object->size, &set) != 0)
+			return -EINVAL;
+		format.set = &set;
+		return storage_fill(fd, set.size, set.common_size, &format);
+	default:
+		if (msgq_layout(object->size, &queue) != 0)
+			return -EINVAL;
+		format.queue = &queue;
+		return storage_fill(fd, queue.size, queue.common_size, &format);
+	}
+}
+
+static int storage_create(void *context, enum ipc_kind kind, const struct registry_object *object,
+			  uint64_t qbytes, uint64_t reserved_bytes)
+{
+	struct daemon *daemon = context;
+	uint64_t promise = reserved_bytes > 0 ? storage_round(daemon, reserved_bytes) : 0;
+	char name[STORAGE_NAME_SIZE];
+	int r = promise > 0 ? storage_check_room(daemon, promise) : 0;
+	int fd;
+
+	if (r < 0)
+		return storage_errno(r);
+	storage_name(kind, object->id, name);
+	(void)unlinkat(daemon->ns.objects_fd, name, 0); /* of a removal that was cut short */
+	fd = openat(daemon->ns.objects_fd, name, O_RDWR | O_CREAT | O_EXCL | O_CLOEXEC | O_NOFOLLOW,
+		    0);
+	if (fd < 0)
+		return storage_errno(-errno);
+	r = storage_create_file(daemon, fd, kind, object, qbytes);
+	if (r == 0)
+		r = storage_give(fd, &object->owner, kind != IPC_KIND_SHM || promise > 0);
+	(void)close(fd); /* a failure of late writing shows at the mapping's users, not here */
+	if (r < 0)
+		(void)unlinkat(daemon->ns.objects_fd, name, 0); /* made just now */
+	else if (kind == IPC_KIND_SHM)
+		storage_promise(daemon, object->id, promise);
+	return storage_errno(r);
+}
+
+/* --- IPC_SET and destruction ------------------------------------------------------------------- */
+
+static int storage_set(void *context, enum ipc_kind kind, const struct registry_object *object,
+		       uint64_t qbytes, int64_t now_s)
+{
+	struct storage_job job = {
+		.work = STORAGE_SET,
+		.kind = kind,
+		.object = object,
+		.actor = {.client = STORAGE_ACTOR, .now_s = now_s},
+		.qbytes = qbytes,
+	};
+	struct daemon *daemon = context;
+	struct registry_object before = *object;
+	bool is_promised = kind != IPC_KIND_SHM ||
+			   daemon->promised[(uint32_t)object->id & ABI_INDEX_MASK] > 0;
+	int fd = storage_open(daemon, kind, object->id, O_RDWR);
+	int r;
+
+	if (fd < 0)
+		return storage_errno(fd);
+	(void)registry_get(&daemon->ns.registry, kind, object->id, &before); /* the service found it */
+	r = storage_give(fd, &object->owner, is_promised);
+	if (r == 0 && kind == IPC_KIND_MSG && object->size > before.size)
+		r = storage_grow(fd, object);
+	if (r == 0 && kind != IPC_KIND_SHM && !storage_work(daemon, &job))
+		r = -EIO;
+	if (r < 0)
+		(void)storage_give(fd, &before.owner, is_promised); /* as it was a moment ago */
+	(void)close(fd); /* nothing was written through it */
+	return storage_errno(r);
+}
+
+static void storage_destroy(void *context, enum ipc_kind kind, int32_t id)
+{
+	struct registry_object object;
+	struct storage_job job = {
+		.work = STORAGE_REMOVE,
+		.kind = kind,
+		.object = &object,
+		.actor = {.client = STORAGE_ACTOR},
+	};
+	struct daemon *daemon = context;
+	char name[STORAGE_NAME_SIZE];
+
+	storage_name(kind, id, name);
+	if (kind == IPC_KIND_SHM)
+		storage_promise(daemon, id, 0);
+	else if (registry_get_any(&daemon->ns.registry, kind, (uint32_t)id & ABI_INDEX_MASK,
+				  &object) == 0 && object.id == id &&
+		 object.state != REGISTRY_CREATING)
+		(void)storage_work(daemon, &job); /* the file goes in any case */
+	if (unlinkat(daemon->ns.objects_fd, name, 0) < 0 && errno != ENOENT)
+		log_line(LOG_LEVEL_WARNING, "objects/%s: cannot be removed: %s", name,
+			 strerror(errno));
+}
+
+/* --- start ------------------------------------------------------------------------------------- */
+
+/* What an IPC_SET cut short by a crash has changed goes back to what the registry says. */
+static void storage_check_owner(struct daemon *daemon, enum ipc_kind kind,
+				const struct registry_object *object, const struct stat *status)
+{
+	bool is_promised = !(status->st_mode & STORAGE_MODE_NORESERVE);
+	int fd;
+
+	if ((status->st_mode & 0666u) == (object->owner.mode & 0666u) &&
+	    (geteuid() != 0 ||
+	     (status->st_uid == object->owner.uid && status->st_gid == object->owner.gid)))
+		return;
+	fd = storage_open(daemon, kind, object->id, O_RDONLY);
+	if (fd < 0)
+		return;
+	(void)storage_give(fd, &object->owner, is_promised); /* what cannot be given was not before */
+	(void)close(fd); /* nothing was written */
+}
+
+/* One object against its file. */
+static void storage_check_object(struct daemon *daemon, enum ipc_kind kind,
+				 const struct registry_object *object)
+{
+	char name[STORAGE_NAME_SIZE];
+	struct stat status;
+
+	storage_name(kind, object->id, name);
+	if (fstatat(daemon->ns.objects_fd, name, &status, AT_SYMLINK_NOFOLLOW) < 0) {
+		log_line(LOG_LEVEL_WARNING, "objects/%s: is gone, so the object is dropped", name);
+		registry_drop(&daemon->ns.registry, kind, object->id);
+		return;
+	}
+	storage_check_owner(daemon, kind, object, &status);
+	if (kind == IPC_KIND_SHM && !(status.st_mode & STORAGE_MODE_NORESERVE))
+		storage_promise(daemon, object->id, storage_round(daemon, object->size));
+}
+
+void storage_check(struct daemon *daemon)
+{
+	struct registry *registry = &daemon->ns.registry;
+	struct registry_object object;
+
+	for (uint32_t k = 0; k < IPC_KIND_COUNT; k++) {
+		enum ipc_kind kind = (enum ipc_kind)k;
+		uint32_t index_max = registry_index_max(registry, kind);
+
+		for (uint32_t i = 0; i <= index_max; i++) {
+			if (registry_get_index(registry, kind, i, &object) == 0)
+				storage_check_object(daemon, kind, &object);
+		}
+	}
+}
+
+/* True for the name of an object the registry has. */
+static bool storage_is_known(struct daemon *daemon, const char *name)
+{
+	struct registry_object object;
+	char expected[STORAGE_NAME_SIZE];
+	const char *dot = strchr(name, '.');
+
+	for (uint32_t kind = 0; dot && kind < IPC_KIND_COUNT; kind++) {
+		int32_t id = (int32_t)strtoul(dot + 1, NULL, 10);
+
+		storage_name((enum ipc_kind)kind, id, expected);
+		if (strcmp(name, expected) == 0)
+			return registry_get(&daemon->ns.registry, (enum ipc_kind)kind, id,
+					    &object) == 0;
+	}
+	return false;
+}
+
+void storage_sweep(struct daemon *daemon)
+{
+	int fd = openat(daemon->ns.objects_fd, ".", O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+	DIR *dir = fd < 0 ? NULL : fdopendir(fd);
+	struct dirent *entry;
+
+	if (!dir) {
+		if (fd >= 0)
+			(void)close(fd); /* only read */
+		return;
+	}
+	while ((entry = readdir(dir))) {
+		if (entry->d_name[0] == '.' || storage_is_known(daemon, entry->d_name))
+			continue;
+		if (unlinkat(daemon->ns.objects_fd, entry->d_name, 0) == 0)
+			log_line(LOG_LEVEL_NOTICE, "objects/%s: belonged to no object, removed",
+				 entry->d_name);
+	}
+	(void)closedir(dir); /* only read */
+}
+
+static int storage_ledger_make(void *context, uint64_t client, uint32_t pid, uint32_t uid,
+			       uint32_t gid)
+{
+	struct daemon *daemon = context;
+	struct registry_client known;
+
+	if (registry_client_get(&daemon->ns.registry, client, &known) != 0 || known.pid != pid)
+		return ESRCH;
+	return -clients_make_ledger(&daemon->clients, &known, uid, gid);
+}
+
+static bool storage_has_exited(void *context, uint64_t client)
+{
+	struct daemon *daemon = context;
+	const struct client *entry = clients_find(&daemon->clients, client);
+	struct client unheld = {.process_fd = -1};
+	struct registry_client known;
+
+	if (entry)
+		return clients_have_ended(entry);
+	if (registry_client_get(&daemon->ns.registry, client, &known) != 0)
+		return true;
+	unheld.pid = known.pid;
+	unheld.start_time = known.start_time;
+	return clients_have_ended(&unheld);
+}
+
+void storage_init(struct daemon *daemon)
+{
+	daemon->page_size = (uint64_t)sysconf(_SC_PAGESIZE);
+	daemon->storage = (struct service_storage){
+		.context = daemon,
+		.create = storage_create,
+		.set = storage_set,
+		.destroy = storage_destroy,
+		.ledger_make = storage_ledger_make,
+		.attach_sum = settle_attach_sum,
+		.settle = settle_client,
+		.has_exited = storage_has_exited,
+	};
+}
