@@ -72,6 +72,7 @@ struct slot {
 
 #define MARK_SLOT_BITS 6
 #define MARK_ENTRY_BITS 10
+#define MARK_LOOKS_MAX 8u
 #define MARK_SEQUENCE_MASK ((UINT64_C(1) << (63 - MARK_SLOT_BITS - MARK_ENTRY_BITS)) - 1)
 
 STATIC_ASSERT(SLOTS_ALL <= 1u << MARK_SLOT_BITS);
@@ -168,8 +169,8 @@ enum look_outcome {
 	LOOK_CORRUPT,
 };
 
-/* What a mark in word `index` stands for; reads only. */
-static enum look_outcome mark_look(const struct mcas *mcas, uint32_t index, uint64_t mark,
+/* One look at what a mark in word `index` stands for; reads only. */
+static enum look_outcome mark_look_once(const struct mcas *mcas, uint32_t index, uint64_t mark,
 				   uint64_t *ret_value, uint64_t *ret_status)
 {
 	struct slot *slot;
@@ -201,6 +202,25 @@ static enum look_outcome mark_look(const struct mcas *mcas, uint32_t index, uint
 	return state == SLOT_UNDECIDED ? LOOK_UNDECIDED : LOOK_DECIDED;
 }
 
+/*
+ * The same, until it is decided, or the word is another.  While a word stays one mark its slot's
+ * status changes three times at the most, so more looks than that prove that the file lies.
+ */
+static enum look_outcome mark_look(const struct mcas *mcas, uint32_t index, uint64_t mark,
+				   uint64_t *ret_value, uint64_t *ret_status)
+{
+	enum look_outcome outcome;
+	uint32_t looks;
+
+	for (looks = 0; looks < MARK_LOOKS_MAX; looks++) {
+		outcome = mark_look_once(mcas, index, mark, ret_value, ret_status);
+		if (outcome != LOOK_AGAIN || shared64_load(&mcas->words[index]) != mark)
+			return outcome;
+		shared_pause();
+	}
+	return LOOK_CORRUPT;
+}
+
 int mcas_read(struct mcas *mcas, uint32_t index, uint64_t *ret_word)
 {
 	uint64_t word, value, status;
@@ -220,8 +240,6 @@ int mcas_read(struct mcas *mcas, uint32_t index, uint64_t *ret_word)
 			*ret_word = value;
 			return MCAS_DONE;
 		case LOOK_AGAIN:
-			/* A mark whose slot has gone on can only stay in a file that lies. */
-			shared_pause();
 			break;
 		case LOOK_CORRUPT:
 			return MCAS_E_CORRUPT;
@@ -238,7 +256,6 @@ static int mark_settle(struct mcas *mcas, uint32_t index, uint64_t mark, uint32_
 
 	switch (mark_look(mcas, index, mark, &value, &status)) {
 	case LOOK_AGAIN:
-		shared_pause();
 		return 0;
 	case LOOK_CORRUPT:
 		/* Unless the word moved on while we looked, in which case nothing was wrong. */

@@ -2,6 +2,9 @@
  * semset.h: a semaphore set in a mapped file (rules SEM-*, UNDO-*, BLK-* of the contract).
  *
  * File: header | semaphores, one cache line each | mcas descriptors | sleepers | undo rows.
+ * Only header and semaphores are backed by storage from the start (common_size); the rest of the
+ * sparse file is backed when it is first needed (SEMSET_GROW_*), so a set that nobody sleeps on or
+ * adjusts costs a page.
  * A semaphore's word carries value (15) | waiters (1) | epoch (16).  `waiters` is set while a
  * sleeper's array names the semaphore: registering and setting it are one commit, so who changes
  * a value learns from the word itself whether anybody may want it, and a set without sleepers
@@ -27,6 +30,16 @@ enum semset_outcome {
 	SEMSET_E_REMOVED = 7, /* EIDRM for a sleeper; for a new call the id is gone: EINVAL */
 	SEMSET_E_NOMEM = 8,   /* ENOMEM: no undo row, sleeper or descriptor left */
 	SEMSET_E_CORRUPT = 9, /* the file breaks its own rules: EIO */
+	/*
+	 * Nothing was done, as a part of the file needs storage first: semset_growth() says which
+	 * ranges, semset_grown() that they have it; then the same call again.  An honest file asks
+	 * for each kind once or twice in a row; one that goes on asking lies.  Possible results of:
+	 * op, op_or_wait, settle, set_value, set_all, apply_undo, recover.
+	 */
+	SEMSET_GROW_SLOTS = 16,    /* descriptors */
+	SEMSET_GROW_LARGE = 17,    /* descriptors for changes of many words */
+	SEMSET_GROW_SLEEPERS = 18, /* room for (more) sleepers */
+	SEMSET_GROW_ROWS = 19,     /* room for (more) processes with adjustments */
 };
 
 /* Extents of a set's file. */
@@ -34,8 +47,10 @@ struct semset_layout {
 	uint32_t n_sems;
 	uint32_t n_sleepers;
 	uint32_t n_rows;
+	uint32_t n_rows_first; /* undo rows backed at once by the first growth; it doubles from there */
 	uint64_t sems_off;
 	uint64_t slots_off;
+	uint64_t large_off;
 	uint64_t words_off;   /* sleepers' state words */
 	uint64_t records_off; /* sleepers' records */
 	uint64_t owners_off;  /* undo rows' owners */
@@ -44,7 +59,7 @@ struct semset_layout {
 	uint64_t common_size; /* from 0: what every user touches; storage is reserved for it at creation */
 };
 
-/* A bound set: private to the process, never re-read from the file. */
+/* A bound set: private to the process, never re-read from the file.  Points into itself: not copied. */
 struct semset {
 	struct mcas mcas;
 	struct sleepers sleepers;
@@ -57,6 +72,17 @@ struct semset_sleeper {
 	uint32_t index;      /* sleeper index */
 	uint32_t word_index; /* wait on the low half of this word ... */
 	uint32_t expected;   /* ... while it equals this */
+};
+
+/* What a SEMSET_GROW_* outcome asks for: ranges to back, page-rounded outwards by the caller. */
+struct semset_growth {
+	int outcome;
+	uint32_t until; /* sleepers or rows that are then backed */
+	uint32_t n_ranges;
+	struct {
+		uint64_t offset;
+		uint64_t size;
+	} ranges[3];
 };
 
 struct semset_stat {
@@ -72,6 +98,11 @@ void semset_format(void *base, const struct semset_layout *layout, int64_t now_s
 
 /* Binds to a mapping of size bytes; checks that it is a set of this version.  0 or SEMSET_E_CORRUPT. */
 int semset_bind(struct semset *set, void *base, uint64_t size);
+
+/* What to back for this outcome; false if it is not one of SEMSET_GROW_*. */
+bool semset_growth(const struct semset *set, int outcome, struct semset_growth *ret_growth);
+/* It is backed (also when the kernel cannot and the caller goes on): recorded in the file, for all. */
+void semset_grown(struct semset *set, const struct semset_growth *growth);
 
 /*
  * One semop, all or nothing, without sleeping: DONE, MORE, BLOCKED or an E.  n_ops is 1..SEM_NOPS_MAX
@@ -96,7 +127,11 @@ int semset_poll(struct semset *set, struct semset_sleeper *sleeper);
  */
 int semset_cancel(struct semset *set, const struct actor *actor, struct semset_sleeper *sleeper);
 
-/* Grants what can be granted, without a change of its own.  DONE, MORE or E_CORRUPT. */
+/*
+ * Grants what can be granted, without a change of its own.  DONE, MORE or E_CORRUPT.  A sleeper
+ * whose slice of wait.h ends without news calls it too: nobody else may have, if the one who had
+ * MORE to do was stopped before he did it.
+ */
 int semset_settle(struct semset *set, const struct actor *actor, struct wakes *ret_wakes);
 
 /* SETVAL: sem_num and value are in range.  SETALL: values[n_sems], all in range. */
@@ -105,7 +140,11 @@ int semset_set_value(struct semset *set, const struct actor *actor, uint32_t sem
 int semset_set_all(struct semset *set, const struct actor *actor, const uint16_t *values,
 		   struct wakes *ret_wakes);
 
-/* Snapshots (PSX-23).  DONE or E_CORRUPT. */
+/*
+ * Snapshots (PSX-23), DONE or E_CORRUPT.  None of these writes: a read-only mapping will do.  While
+ * others change the set without a pause, get_all is after many tries content with values that were
+ * all true during the call, if not at one instant.
+ */
 int semset_get_value(struct semset *set, uint32_t sem_num, uint32_t *ret_value);
 int semset_get_pid(struct semset *set, uint32_t sem_num, uint32_t *ret_pid);
 int semset_get_all(struct semset *set, uint16_t *ret_values);
@@ -121,13 +160,14 @@ bool semset_is_removed(const struct semset *set);
 /*
  * Process exit (UNDO-7..12): applies the client's adjustments, clamped, and frees its row.  actor
  * names the client that ends and the pid that ends; who calls it does not matter: the process
- * itself in a normal exit, the daemon otherwise.  Idempotent at every step.  DONE, MORE, E_CORRUPT.
+ * itself in a normal exit, the daemon otherwise.  Idempotent at every step.  DONE, MORE (carry out
+ * these wakes, call it again), E_CORRUPT.
  */
 int semset_apply_undo(struct semset *set, const struct actor *actor, struct wakes *ret_wakes);
 
 /*
  * Death without user code: finishes the client's descriptors, takes its sleepers out, hands back
- * what was granted to a sleeper that never ran again, then as semset_apply_undo.
+ * what was granted to a sleeper that never ran again, then as semset_apply_undo.  Also settles.
  */
 int semset_recover(struct semset *set, const struct actor *actor, struct wakes *ret_wakes);
 

@@ -45,7 +45,7 @@ int sleeper_claim(struct sleepers *sleepers, const struct actor *actor, uint32_t
 
 	for (index = 0; index < end; index++) {
 		if (mcas_read(sleepers->mcas, sleeper_word(sleepers, index), &word))
-			continue; /* a word that lies: leave it to itself */
+			return SLEEPER_E_FULL; /* the file lies: no place in it is a good one */
 		if (sleeper_state(word) != SLEEPER_FREE)
 			continue;
 		record = sleeper_record(sleepers, index);

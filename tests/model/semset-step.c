@@ -1,0 +1,352 @@
+/* model/semset-step.c: see the header. */
+#include "model/semset-step.h"
+
+#include <string.h>
+#include <sys/mman.h>
+
+#include "model/semset.h"
+
+#define STEP_SIZE_MAX 4096u
+#define STEP_CLIENTS 4u
+#define STEP_SEMS 6u
+
+/* Ends the step with a description. */
+#define EXPECT(condition)            \
+	do {                         \
+		if (!(condition))    \
+			return #condition; \
+	} while (0)
+
+struct step {
+	const uint8_t *bytes;
+	size_t n_bytes;
+	size_t at;
+	struct semset set;
+	struct model_semset model;
+	struct {
+		bool used;
+		struct semset_sleeper sleeper;
+	} sleepers[MODEL_SLEEPERS_MAX];
+	uint32_t n_woken;
+	uint32_t woken[1024];
+	int64_t now_s;
+};
+
+static uint8_t next(struct step *step)
+{
+	return step->at < step->n_bytes ? step->bytes[step->at++] : 0;
+}
+
+static void grow(struct step *step, int outcome)
+{
+	struct semset_growth growth;
+
+	if (semset_growth(&step->set, outcome, &growth))
+		semset_grown(&step->set, &growth);
+}
+
+static bool is_growth(int outcome)
+{
+	return outcome >= SEMSET_GROW_SLOTS && outcome <= SEMSET_GROW_ROWS;
+}
+
+/* Notes who was woken, and has the rest of the wakes carried out. */
+static int finish(struct step *step, const struct actor *actor, int outcome, struct wakes *wakes)
+{
+	for (;;) {
+		if (outcome == SEMSET_DONE || outcome == SEMSET_MORE) {
+			memcpy(step->woken + step->n_woken, wakes->word_indexes, wakes->n * 4);
+			step->n_woken += wakes->n;
+		}
+		if (is_growth(outcome))
+			grow(step, outcome);
+		else if (outcome != SEMSET_MORE)
+			return outcome;
+		outcome = semset_settle(&step->set, actor, wakes);
+	}
+}
+
+static uint32_t decode_ops(struct step *step, struct abi_sembuf *ops)
+{
+	static const int16_t large[16] = { 32767,  -32767, -32768, 30000, -30000, 20000, -20000, 1000,
+					   -1000, 16384,  -16384, 32766, -32766, 100,   -100,   0 };
+	uint8_t code = next(step);
+	uint32_t n = code == 0xff ? 40 : code >= 0xf0 ? 5 + code % 16u : code % 4u + 1;
+	uint32_t i;
+
+	for (i = 0; i < n; i++) {
+		uint8_t sem = next(step), op = next(step), flags = next(step);
+
+		/* One in 32 lies outside the set. */
+		ops[i].sem_num = sem >= 0xf8 ? 0xffff : (uint16_t)(sem % step->model.n_sems);
+		ops[i].sem_op = op >= 0xf0 ? large[op % 16] : (int16_t)(op % 16 - 8);
+		ops[i].sem_flg = (int16_t)((flags & 1 ? ABI_IPC_NOWAIT : 0) |
+					   (flags & 2 ? ABI_SEM_UNDO : 0));
+	}
+	return n;
+}
+
+static uint32_t decode_value(struct step *step)
+{
+	uint8_t code = next(step);
+
+	return code >= 0xf0 ? 32767 : code % 8;
+}
+
+static const char *step_op(struct step *step, const struct actor *actor,
+			   const struct model_caller *caller, bool may_sleep)
+{
+	struct abi_sembuf ops[64];
+	uint32_t n_ops = decode_ops(step, ops);
+	struct semset_sleeper sleeper;
+	uint32_t number = 0;
+	struct wakes wakes;
+	int outcome, expected;
+
+	expected = model_semset_op(&step->model, caller, ops, n_ops, may_sleep ? &number : NULL);
+	if (expected == SEMSET_E_NOMEM)
+		return NULL;
+	for (;;) {
+		if (may_sleep)
+			outcome = semset_op_or_wait(&step->set, actor, ops, n_ops, &wakes, &sleeper);
+		else
+			outcome = semset_op(&step->set, actor, ops, n_ops, &wakes);
+		if (!is_growth(outcome))
+			break;
+		grow(step, outcome);
+	}
+	if (outcome == SEMSET_MORE)
+		outcome = finish(step, actor, outcome, &wakes);
+	else if (outcome == SEMSET_DONE)
+		(void)finish(step, actor, outcome, &wakes);
+	EXPECT(outcome == expected);
+	if (outcome == SEMSET_WAITING) {
+		step->sleepers[number].used = true;
+		step->sleepers[number].sleeper = sleeper;
+	}
+	return NULL;
+}
+
+static const char *step_assign(struct step *step, const struct actor *actor,
+			       const struct model_caller *caller, bool all)
+{
+	uint16_t values[STEP_SEMS];
+	uint32_t sem_num = all ? 0 : next(step) % step->model.n_sems;
+	uint32_t n = all ? step->model.n_sems : 1;
+	struct wakes wakes;
+	uint32_t i;
+	int outcome;
+
+	for (i = 0; i < n; i++)
+		values[i] = (uint16_t)decode_value(step);
+	for (;;) {
+		if (all)
+			outcome = semset_set_all(&step->set, actor, values, &wakes);
+		else
+			outcome = semset_set_value(&step->set, actor, sem_num, values[0], &wakes);
+		if (!is_growth(outcome))
+			break;
+		grow(step, outcome);
+	}
+	if (step->model.removed) {
+		EXPECT(outcome == SEMSET_E_REMOVED);
+		return NULL;
+	}
+	EXPECT(finish(step, actor, outcome, &wakes) == SEMSET_DONE);
+	if (all)
+		model_semset_set_all(&step->model, caller, values);
+	else
+		model_semset_set_value(&step->model, caller, sem_num, values[0]);
+	return NULL;
+}
+
+static const char *step_cancel(struct step *step, const struct actor *actor)
+{
+	uint32_t number = next(step) % MODEL_SLEEPERS_MAX;
+	struct actor owner = *actor;
+	uint32_t i;
+
+	for (i = 0; i < MODEL_SLEEPERS_MAX && !step->sleepers[number].used; i++)
+		number = (number + 1) % MODEL_SLEEPERS_MAX;
+	if (!step->sleepers[number].used)
+		return NULL;
+	owner.client = step->model.sleepers[number].client + 1;
+	EXPECT(semset_cancel(&step->set, &owner, &step->sleepers[number].sleeper) ==
+	       model_semset_cancel(&step->model, number));
+	step->sleepers[number].used = false;
+	return NULL;
+}
+
+static const char *step_end(struct step *step, const struct actor *actor,
+			    const struct model_caller *caller, bool dead)
+{
+	struct wakes wakes;
+	uint32_t i;
+	int outcome;
+
+	for (i = 0; i < MODEL_SLEEPERS_MAX; i++) {
+		if (!step->sleepers[i].used || step->model.sleepers[i].client != caller->client)
+			continue;
+		if (!dead)
+			EXPECT(semset_cancel(&step->set, actor, &step->sleepers[i].sleeper) ==
+			       SEMSET_BLOCKED);
+		step->sleepers[i].used = false;
+	}
+	do {
+		outcome = dead ? semset_recover(&step->set, actor, &wakes)
+			       : semset_apply_undo(&step->set, actor, &wakes);
+		if (is_growth(outcome))
+			grow(step, outcome);
+		memcpy(step->woken + step->n_woken, wakes.word_indexes, wakes.n * 4);
+		step->n_woken += wakes.n;
+	} while (outcome == SEMSET_MORE || is_growth(outcome));
+	EXPECT(outcome == SEMSET_DONE);
+	EXPECT(!semset_holds(&step->set, actor->client));
+	model_semset_exit(&step->model, caller);
+	return NULL;
+}
+
+static const char *step_settle(struct step *step, const struct actor *actor)
+{
+	struct wakes wakes;
+	int outcome;
+
+	if (next(step) != 0xff) {
+		EXPECT(semset_settle(&step->set, actor, &wakes) == SEMSET_DONE);
+		EXPECT(wakes.n == 0);
+		return NULL;
+	}
+	do {
+		outcome = semset_remove(&step->set, actor, &wakes);
+		memcpy(step->woken + step->n_woken, wakes.word_indexes, wakes.n * 4);
+		step->n_woken += wakes.n;
+	} while (outcome == SEMSET_MORE);
+	EXPECT(outcome == SEMSET_DONE);
+	EXPECT(semset_is_removed(&step->set));
+	model_semset_remove(&step->model);
+	return NULL;
+}
+
+/* Every sleeper that ended was woken, once, and has the model's result; no other was woken. */
+static const char *compare_sleepers(struct step *step)
+{
+	uint32_t i, k, n_ended = 0, n_wakes;
+	bool waits;
+
+	for (i = 0; i < MODEL_SLEEPERS_MAX; i++) {
+		if (!step->sleepers[i].used)
+			continue;
+		n_wakes = 0;
+		for (k = 0; k < step->n_woken; k++)
+			n_wakes += step->woken[k] == step->sleepers[i].sleeper.word_index;
+		waits = step->model.sleepers[i].waiting;
+		EXPECT(n_wakes == (waits ? 0 : 1));
+		EXPECT(semset_poll(&step->set, &step->sleepers[i].sleeper) ==
+		       model_semset_poll(&step->model, i));
+		step->sleepers[i].used = waits;
+		n_ended += !waits;
+	}
+	EXPECT(step->n_woken == n_ended);
+	return NULL;
+}
+
+static const char *compare(struct step *step)
+{
+	uint16_t values[STEP_SEMS];
+	uint32_t i, value, pid, ncnt, zcnt, expected_ncnt, expected_zcnt;
+	struct semset_stat stat;
+	const char *failure;
+
+	failure = compare_sleepers(step);
+	if (failure)
+		return failure;
+	EXPECT(semset_get_all(&step->set, values) == SEMSET_DONE);
+	for (i = 0; i < step->model.n_sems; i++) {
+		EXPECT(semset_get_value(&step->set, i, &value) == SEMSET_DONE);
+		EXPECT(value == step->model.values[i]);
+		EXPECT(values[i] == value);
+		EXPECT(semset_get_pid(&step->set, i, &pid) == SEMSET_DONE);
+		EXPECT(pid == step->model.pids[i]);
+		EXPECT(semset_get_counts(&step->set, i, &ncnt, &zcnt) == SEMSET_DONE);
+		model_semset_counts(&step->model, i, &expected_ncnt, &expected_zcnt);
+		EXPECT(ncnt == expected_ncnt);
+		EXPECT(zcnt == expected_zcnt);
+	}
+	semset_get_stat(&step->set, &stat);
+	EXPECT(stat.otime_s == step->model.otime_s);
+	EXPECT(stat.ctime_s == step->model.ctime_s);
+	EXPECT(semset_verify(&step->set));
+	return NULL;
+}
+
+static const char *step_once(struct step *step)
+{
+	uint8_t kind = next(step);
+	uint32_t client = kind / 16 % STEP_CLIENTS;
+	struct actor actor = { client + 1, 1000 + client, client, ++step->now_s };
+	struct model_caller caller = { client, 1000 + client, step->now_s };
+
+	step->n_woken = 0;
+	switch (kind % 16) {
+	case 7:
+	case 8:
+		return step_op(step, &actor, &caller, false);
+	case 9:
+		return step_assign(step, &actor, &caller, false);
+	case 10:
+		return step_assign(step, &actor, &caller, true);
+	case 11:
+	case 12:
+		return step_cancel(step, &actor);
+	case 13:
+		return step_end(step, &actor, &caller, false);
+	case 14:
+		return step_end(step, &actor, &caller, true);
+	case 15:
+		return step_settle(step, &actor);
+	default:
+		return step_op(step, &actor, &caller, true);
+	}
+}
+
+static const char *step_all(struct step *step)
+{
+	const char *failure = NULL;
+
+	while (step->at < step->n_bytes && !failure) {
+		failure = step_once(step);
+		if (!failure)
+			failure = compare(step);
+	}
+	return failure;
+}
+
+const char *semset_step_run(const uint8_t *bytes, size_t n_bytes)
+{
+	static void *mapping;
+	static uint64_t mapping_size;
+	static struct step step;
+	struct semset_layout layout;
+
+	/* One mapping for all runs: fresh pages are zero. */
+	if (!mapping) {
+		if (semset_layout(STEP_SEMS, &layout) != SEMSET_DONE)
+			return "layout";
+		mapping = mmap(NULL, layout.size, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS,
+			       -1, 0);
+		if (mapping == MAP_FAILED)
+			return "mmap";
+		mapping_size = layout.size;
+	}
+	if (madvise(mapping, mapping_size, MADV_DONTNEED) != 0)
+		return "madvise";
+	memset(&step, 0, sizeof(step));
+	step.bytes = bytes;
+	step.n_bytes = n_bytes < STEP_SIZE_MAX ? n_bytes : STEP_SIZE_MAX;
+	step.now_s = 1000;
+	EXPECT(semset_layout(1 + next(&step) % STEP_SEMS, &layout) == SEMSET_DONE);
+	semset_format(mapping, &layout, step.now_s);
+	EXPECT(semset_bind(&step.set, mapping, mapping_size) == SEMSET_DONE);
+	model_semset_init(&step.model, layout.n_sems, step.now_s);
+	return step_all(&step);
+}
