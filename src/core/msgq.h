@@ -5,7 +5,14 @@
  * block carries type, size and links.  A sender takes blocks, copies the text into them privately
  * and publishes the message with one commit over the links, byte count and message count; a
  * receiver takes it out with one commit, copies, and gives the blocks back.  Blocks that belong to
- * a call under way name their owner, so that a dead one's can be found.
+ * a call under way hang on an entry that names its owner, so that a dead one's can be found.
+ *
+ * Only the first common_size bytes of the file are backed by storage from the start.  A call that
+ * needs more says MSGQ_GROW; see struct msgq_growth.  The file itself can be made larger while it is
+ * in use (msgq_extend): calls over an older mapping then say MSGQ_REMAP.
+ *
+ * A call that comes back with ret_wakes full (n == WAKES_MAX) may have left others to wake: carry
+ * out these, then call msgq_settle() until its list is not full.
  *
  * No call here sleeps, allocates or makes a system call.  Whatever the file contains, each call
  * ends within its bound and touches only the mapping and the caller's buffer (P5).
@@ -21,13 +28,16 @@ enum msgq_outcome {
 	MSGQ_BLOCKED = 1, /* would sleep (full, or no message); nothing changed */
 	MSGQ_WAITING = 2, /* is registered as a sleeper, or still sleeps */
 	MSGQ_RETRY = 3,   /* a woken sleeper must try its call again from the start */
-	MSGQ_MORE = 4,    /* remove only: carry out these wakes, call again */
+	MSGQ_MORE = 4,    /* send, remove, recover: carry out these wakes, call again */
 	MSGQ_E_2BIG = 5,
 	MSGQ_E_NOMSG = 6,   /* MSG_COPY: no message at that position */
 	MSGQ_E_INVAL = 7,   /* MSG_COPY with MSG_NOERROR of too long a text (MSG-26) */
 	MSGQ_E_REMOVED = 8, /* EIDRM for a sleeper; for a new call the id is gone: EINVAL */
-	MSGQ_E_NOMEM = 9,   /* no block, sleeper or descriptor left */
+	MSGQ_E_NOMEM = 9,   /* no block or sleeper left */
 	MSGQ_E_CORRUPT = 10,
+	MSGQ_GROW = 11,   /* nothing changed: back what msgq_growth() names, call again */
+	MSGQ_REMAP = 12,  /* nothing changed: the file has grown; map it anew, bind, call again */
+	MSGQ_E_BUSY = 13, /* all descriptors are taken, or others never let us through: pause, call again */
 };
 
 struct msgq_layout {
@@ -47,6 +57,20 @@ struct msgq {
 	struct sleepers sleepers;
 	struct msgq_layout layout;
 	uint8_t *base;
+};
+
+/*
+ * What a GROW asks for: the caller backs the ranges with storage, then says so.  Several may do
+ * this at a time; a range is asked for again only by those who came before it was done.
+ */
+struct msgq_growth {
+	uint32_t n_ranges; /* may be 0: somebody else has done it meanwhile */
+	struct {
+		uint64_t off; /* page-aligned, inside the mapping */
+		uint64_t size;
+	} ranges[3];
+	uint32_t n_blocks; /* backed after this */
+	uint32_t n_sleepers;
 };
 
 struct msgq_sleeper {
@@ -76,9 +100,27 @@ struct msgq_stat {
 /* 0, or MSGQ_E_INVAL if qbytes_max is above MSG_TEXT_MAX. */
 int msgq_layout(uint64_t qbytes_max, struct msgq_layout *ret_layout);
 void msgq_format(void *base, const struct msgq_layout *layout, uint64_t qbytes, int64_t now_s);
+/*
+ * Binds to a mapping of size bytes; the struct must stay where it is.  E_CORRUPT: not a queue of
+ * this version.  REMAP: a queue, but the file is larger than this mapping.
+ */
 int msgq_bind(struct msgq *queue, void *base, uint64_t size);
 
-/* msgsnd without sleeping: DONE, BLOCKED (no room, MSG-3..6), or an E.  text is private memory. */
+/*
+ * Gives the queue room for a larger msg_qbytes.  queue is bound to a mapping of size bytes, which
+ * holds the larger layout (the file was made larger first).  Only the daemon does this.  DONE,
+ * E_INVAL: smaller than it was, or than the mapping.
+ */
+int msgq_extend(struct msgq *queue, uint64_t size, uint64_t qbytes_max);
+
+/* What to back with storage after a GROW, and that it has been done. */
+void msgq_growth(const struct msgq *queue, struct msgq_growth *ret_growth);
+void msgq_growth_done(struct msgq *queue, const struct msgq_growth *growth);
+
+/*
+ * msgsnd without sleeping: DONE, BLOCKED (no room, MSG-3..6), MORE (nothing sent yet), GROW, REMAP, or
+ * an E.  type is 1 or more; text is private memory.
+ */
 int msgq_send(struct msgq *queue, const struct actor *actor, int64_t type, const void *text,
 	      uint64_t size, struct wakes *ret_wakes);
 /* The same, but BLOCKED becomes WAITING until room may be there; the wake says RETRY (MSG-36). */
@@ -87,7 +129,8 @@ int msgq_send_or_wait(struct msgq *queue, const struct actor *actor, int64_t typ
 
 /*
  * msgrcv without sleeping.  DONE: *ret_type, *ret_size set and text written (at most want->size
- * bytes).  BLOCKED: nothing matches.  E_2BIG: the selected message is too long and stays.
+ * bytes).  BLOCKED: nothing matches.  E_2BIG: the selected message is too long and stays.  text is
+ * private memory, untouched unless DONE.
  */
 int msgq_receive(struct msgq *queue, const struct actor *actor, const struct msgq_want *want,
 		 void *text, uint64_t *ret_size, int64_t *ret_type, struct wakes *ret_wakes);
@@ -97,12 +140,14 @@ int msgq_receive_or_wait(struct msgq *queue, const struct actor *actor, const st
 
 /*
  * A receiver after a wake: WAITING with a fresh `expected`; DONE with a message handed off to it
- * (MSG-30), copied to text; E_2BIG, E_REMOVED; RETRY.  All but WAITING end the sleeper.
+ * (MSG-30), copied to text; E_2BIG, E_REMOVED; RETRY.  All but WAITING, REMAP and E_BUSY end the
+ * sleeper.  Look at least once per slice of sys/wait.h, woken or not: a waker that was killed half-way
+ * is made good here.
  */
 int msgq_receive_poll(struct msgq *queue, const struct actor *actor, struct msgq_sleeper *sleeper,
 		      const struct msgq_want *want, void *text, uint64_t *ret_size,
 		      int64_t *ret_type, struct wakes *ret_wakes);
-/* A sender after a wake: WAITING, RETRY or E_REMOVED. */
+/* A sender after a wake: WAITING, RETRY or E_REMOVED; likewise. */
 int msgq_send_poll(struct msgq *queue, struct msgq_sleeper *sleeper);
 
 /* Takes a sleeper out.  BLOCKED: out, nothing done for it; otherwise as the polls. */
@@ -112,18 +157,31 @@ int msgq_receive_cancel(struct msgq *queue, const struct actor *actor, struct ms
 int msgq_send_cancel(struct msgq *queue, const struct actor *actor, struct msgq_sleeper *sleeper,
 		     struct wakes *ret_wakes);
 
-/* MSG_COPY: the message at a position, left where it is.  DONE, E_NOMSG, E_2BIG, E_INVAL. */
+/*
+ * MSG_COPY: the message at a position, left where it is.  DONE, E_NOMSG, E_2BIG, E_INVAL.  This and
+ * msgq_get_stat only read: the mapping may be read-only.  text may be written on any outcome.
+ */
 int msgq_copy(struct msgq *queue, int64_t position, uint64_t size_max, bool noerror, void *text,
 	      uint64_t *ret_size, int64_t *ret_type);
 
 void msgq_get_stat(struct msgq *queue, struct msgq_stat *ret_stat);
 
-/* IPC_SET: new msg_qbytes and ctime; wakes senders that now fit and makes receivers re-check. */
+/*
+ * IPC_SET: new msg_qbytes and ctime; wakes senders that now fit and makes receivers re-check
+ * (MSG-43, MSG-44).  E_INVAL: more than the file has room for: msgq_extend() first.
+ */
 int msgq_set(struct msgq *queue, const struct actor *actor, uint64_t qbytes, struct wakes *ret_wakes);
+
+/* Wakes who is due, without a change of its own: senders that fit, receivers that must re-check. */
+int msgq_settle(struct msgq *queue, const struct actor *actor, struct wakes *ret_wakes);
 
 bool msgq_is_removed(const struct msgq *queue);
 
-/* As for sets: death of a client, IPC_RMID, leftovers, invariants. */
+/*
+ * As for sets: death of a client (messages handed to a sleeper that never took them go back to
+ * their place in the queue), IPC_RMID, leftovers, invariants of a queue nobody is using.  One
+ * process at a time calls recover.
+ */
 int msgq_recover(struct msgq *queue, const struct actor *actor, struct wakes *ret_wakes);
 int msgq_remove(struct msgq *queue, const struct actor *actor, struct wakes *ret_wakes);
 bool msgq_holds(const struct msgq *queue, uint64_t client);

@@ -1,0 +1,63 @@
+/*
+ * tests/model/msgq.h: a message queue in plain arrays, as the rules MSG-* have it: the reference for
+ * unit tests, fuzzers and the explorer.  Outcomes are those of core/msgq.h.
+ */
+#ifndef TESTS_MODEL_MSGQ_H
+#define TESTS_MODEL_MSGQ_H
+
+#include "core/msgq.h"
+
+#define MODEL_MESSAGES_MAX 512u
+#define MODEL_TEXT_MAX 1024u
+#define MODEL_SLEEPERS_MAX 32u
+
+struct model_message {
+	int64_t type;
+	uint32_t size;
+	uint64_t arrival;
+	uint8_t text[MODEL_TEXT_MAX];
+};
+
+/* A call that sleeps; the place in the array is the caller's choice. */
+struct model_sleeper {
+	bool used;
+	bool receiver;
+	uint64_t age; /* smaller is older */
+	uint64_t client;
+	uint32_t pid;
+	struct msgq_want want; /* sender: size only */
+	int outcome;           /* MSGQ_WAITING until it is over */
+	struct model_message handed;
+};
+
+struct model_msgq {
+	struct msgq_stat stat;
+	uint32_t n; /* messages, in order of arrival */
+	struct model_message messages[MODEL_MESSAGES_MAX];
+	struct model_sleeper sleepers[MODEL_SLEEPERS_MAX];
+	uint64_t clock;
+	uint32_t n_woken; /* sleeps ended by the last call */
+	bool removed;
+};
+
+void model_msgq_init(struct model_msgq *model, uint64_t qbytes, int64_t now_s);
+
+/* DONE, BLOCKED, E_REMOVED.  message->arrival is filled in. */
+int model_msgq_send(struct model_msgq *model, const struct actor *actor,
+		    const struct model_message *message);
+/* DONE, BLOCKED, E_2BIG, E_REMOVED. */
+int model_msgq_receive(struct model_msgq *model, const struct actor *actor,
+		       const struct msgq_want *want, struct model_message *ret_message);
+/* After BLOCKED: the call sleeps. */
+void model_msgq_sleep(struct model_msgq *model, const struct actor *actor, uint32_t sleeper,
+		      bool receiver, const struct msgq_want *want);
+/* As the unit's polls and cancels. */
+int model_msgq_end(struct model_msgq *model, uint32_t sleeper, bool cancel,
+		   struct model_message *ret_message);
+int model_msgq_copy(const struct model_msgq *model, int64_t position, uint64_t size_max,
+		    bool noerror, struct model_message *ret_message);
+void model_msgq_set(struct model_msgq *model, uint64_t qbytes, int64_t now_s);
+void model_msgq_remove(struct model_msgq *model);
+void model_msgq_recover(struct model_msgq *model, const struct actor *dead);
+
+#endif
