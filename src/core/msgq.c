@@ -26,7 +26,7 @@
  * 10. qbytes and removed are plain, and bytes and tail are changed after them: a commit decided by
  *     an older value fails.
  */
-#include "core/msgq_private.h"
+#include "core/msgq-internal.h"
 
 #include <string.h>
 

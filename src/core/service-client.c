@@ -5,7 +5,7 @@
  * across exec.  Its end is settled before its row goes: a daemon that is killed between does it
  * again, and settling twice is settling once.
  */
-#include "core/service_private.h"
+#include "core/service-internal.h"
 
 struct service_client *service_client_of(struct service *service, uint64_t client)
 {

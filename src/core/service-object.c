@@ -15,7 +15,7 @@
  */
 #include <string.h>
 
-#include "core/service_private.h"
+#include "core/service-internal.h"
 
 /* For the log. */
 static const char *const create_names[IPC_KIND_COUNT] = { "create shm", "create sem", "create msg" };

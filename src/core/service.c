@@ -17,7 +17,7 @@
  */
 #include <string.h>
 
-#include "core/service_private.h"
+#include "core/service-internal.h"
 
 #define HELLO_MAGIC_FIRST 'U'
 

@@ -1,6 +1,6 @@
-/* msgq_private.h: what the files of the message queue share; nobody else includes it. */
-#ifndef CORE_MSGQ_PRIVATE_H
-#define CORE_MSGQ_PRIVATE_H
+/* msgq-internal.h: what the files of the message queue share; nobody else includes it. */
+#ifndef CORE_MSGQ_INTERNAL_H
+#define CORE_MSGQ_INTERNAL_H
 
 #include "core/msgq.h"
 
@@ -269,7 +269,7 @@ int msgq_commit(struct msgq_call *call, const struct mcas_op *op);
 /* One word, no matter what it was or who is in the way.  DONE, E_BUSY or E_CORRUPT. */
 int msgq_bump(struct msgq_call *call, uint32_t word);
 
-/* --- msgq_block.c */
+/* --- msgq-block.c */
 
 int msgq_entry_claim(struct msgq_call *call);
 void msgq_entry_release(struct msgq_call *call);
@@ -282,7 +282,7 @@ int msgq_entry_give(struct msgq_call *call);
 int msgq_text_fill(struct msgq_call *call, const struct msgq_offer *offer, const void *text);
 int msgq_text_copy(struct msgq_call *call, uint32_t block, void *text, uint64_t size);
 
-/* --- msgq_select.c */
+/* --- msgq-select.c */
 
 bool msgq_want_matches(int64_t want, uint32_t flags, int64_t type);
 /* DONE, BLOCKED (nothing matches), AGAIN, REMAP, E_BUSY, E_CORRUPT. */
@@ -290,14 +290,14 @@ int msgq_select(struct msgq_call *call, const struct msgq_want *want, struct msg
 /* DONE: the first message that came later.  BLOCKED: none did; before_word is the last's next. */
 int msgq_select_later(struct msgq_call *call, uint32_t arrival, struct msgq_found *ret_found);
 
-/* --- msgq_send.c */
+/* --- msgq-send.c */
 
 /* True if the message fits the queue as it is.  bytes and count are the words' values. */
 bool msgq_fits(const struct msgq *queue, uint64_t size, uint64_t bytes, uint64_t count);
 /* DONE, BLOCKED (no room), AGAIN, GONE, MORE, REMAP, E_REMOVED, E_CORRUPT. */
 int msgq_publish(struct msgq_call *call, const struct msgq_offer *offer);
 
-/* --- msgq_wait.c */
+/* --- msgq-wait.c */
 
 /*
  * Registers the call as a sleeper, provided that flag_word still is flag_old.  WAITING, AGAIN, GROW,

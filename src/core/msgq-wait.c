@@ -1,12 +1,12 @@
 /*
- * msgq_wait.c: those who sleep, and who wakes them.
+ * msgq-wait.c: those who sleep, and who wakes them.
  *
  * A receiver's sleep ends with the message itself, or with the reason, in its state word.  A
  * sender's ends with RETRY.  Ending several sleeps that must not be one change (everybody who fits,
  * MSG-36) is a commit each; should the waker be killed half-way, the others find out for themselves
  * when they next look, which they do once a slice.
  */
-#include "core/msgq_private.h"
+#include "core/msgq-internal.h"
 
 /* Sleepers more than there are now, when the table has to grow. */
 #define SLEEPERS_CHUNK 64u

@@ -1,11 +1,11 @@
 /*
- * msgq_block.c: chains of blocks: taking, filling, reading, giving back.
+ * msgq-block.c: chains of blocks: taking, filling, reading, giving back.
  *
  * A chain on its way hangs on an entry of the header, claimed by the call for as long as it lasts.
  * Taking a chain, and giving one back, is one commit over the list's top, the link of the chain's
  * last block, and the word that holds the chain: the links between need no change (msgq.c, 4 to 6).
  */
-#include "core/msgq_private.h"
+#include "core/msgq-internal.h"
 
 #include <string.h>
 

@@ -1,12 +1,12 @@
 /*
- * msgq_send.c: msgsnd, and how a message gets from its sender's entry into the queue or straight into
+ * msgq-send.c: msgsnd, and how a message gets from its sender's entry into the queue or straight into
  * the hands of a sleeping receiver.
  *
  * Everything that decided the outcome is in the commit: bytes (and with it count, qbytes and removed,
  * msgq.c 9 and 10), tail (nobody registered or arrived meanwhile), and the state of each receiver
  * that is given the message or told that it is too long.
  */
-#include "core/msgq_private.h"
+#include "core/msgq-internal.h"
 
 /* Receivers looked at for one commit: with the words of an append, what a small descriptor holds. */
 #define APPEND_WORDS 6u

@@ -1,5 +1,5 @@
 /*
- * msgq_select.c: finding the message a receive wants, beside others that change the queue.
+ * msgq-select.c: finding the message a receive wants, beside others that change the queue.
  *
  * A walk from the head, hand over hand: A.next, then B's type, length and next, then A.next again; if
  * that has not changed, B stood behind A while it was read (msgq.c, 8).  Since messages come in at
@@ -11,7 +11,7 @@
  *     find bytes, or tail, unchanged since before the walk.
  * What recovery puts back in between counts as an arrival.
  */
-#include "core/msgq_private.h"
+#include "core/msgq-internal.h"
 
 /* Tries for a position in a queue that others change; then the last look has to do. */
 #define POSITION_TRIES 256u

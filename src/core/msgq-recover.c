@@ -1,10 +1,10 @@
 /*
- * msgq_recover.c: what a dead client leaves behind, and the unit's invariants.
+ * msgq-recover.c: what a dead client leaves behind, and the unit's invariants.
  *
  * Recovery walks the words that can own a chain (msgq.c, 6) and the claims on them.  Each step is a
  * commit that leaves one thing less to do, so it may be killed and begun again anywhere.
  */
-#include "core/msgq_private.h"
+#include "core/msgq-internal.h"
 
 /* --- recovery ------------------------------------------------------------------------------------ */
 

@@ -1,9 +1,9 @@
 /*
- * service_private.h: what the parts of the service share: service.c (events, sessions, effects),
+ * service-internal.h: what the parts of the service share: service.c (events, sessions, effects),
  * service-client.c (processes: admission, exec, end), service-object.c (requests about objects).
  */
-#ifndef CORE_SERVICE_PRIVATE_H
-#define CORE_SERVICE_PRIVATE_H
+#ifndef CORE_SERVICE_INTERNAL_H
+#define CORE_SERVICE_INTERNAL_H
 
 #include "core/errno.h"
 #include "core/quota.h"

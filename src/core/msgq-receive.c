@@ -1,10 +1,10 @@
 /*
- * msgq_receive.c: msgrcv.
+ * msgq-receive.c: msgrcv.
  *
  * The commit that takes a message out moves its chain to the call's entry, together with the byte
  * and message counts; from then on the text can be copied at leisure.
  */
-#include "core/msgq_private.h"
+#include "core/msgq-internal.h"
 
 /* The tail's payload without the message, if it was the last. */
 static int tail_without(const struct msgq_found *found, uint64_t tail, uint32_t *ret_payload)

@@ -1,0 +1,738 @@
+/*
+ * sem.c: semget, semop, semtimedop, semctl.
+ *
+ * Order of checks: SEM-1..5, IPC-30..36.  The path of one operation on a set that was used before
+ * makes no system call; everything that can be slow is in functions of its own.
+ */
+#include "client/sem.h"
+
+#include <string.h>
+
+#include "client/conn.h"
+#include "client/ns.h"
+#include "client/ipc.h"
+#include "client/place.h"
+#include "client/probe.h"
+#include "client/sleeping.h"
+#include "sys/raw.h"
+#include "sys/wait.h"
+
+/* A call backs each part of the file at most once or twice; more is a file that lies. */
+#define SEM_GROW_MAX 32u
+
+/* Rounds of settling after one call; each one wakes WAKES_MAX sleepers. */
+#define SEM_SETTLE_MAX (2u * SLEEPER_MAX / WAKES_MAX)
+
+/* Looks at a set that would block before going to sleep, and pauses between them. */
+#define SEM_SPIN_TRIES 12
+#define SEM_SPIN_PAUSES 24
+
+/* How often one who may only read looks whether all has become zero. */
+#define SEM_READONLY_POLL_NS 10000000ull
+
+#define SEM_NS_PER_S 1000000000ull
+
+STATIC_ASSERT(sizeof(struct sembuf) == sizeof(struct abi_sembuf));
+STATIC_ASSERT(offsetof(struct sembuf, sem_op) == offsetof(struct abi_sembuf, sem_op));
+STATIC_ASSERT(offsetof(struct sembuf, sem_flg) == offsetof(struct abi_sembuf, sem_flg));
+STATIC_ASSERT(SEM_UNDO == ABI_SEM_UNDO);
+
+/* One call of semop. */
+struct sem_call {
+	int32_t id;
+	uint32_t need;
+	const struct abi_sembuf *ops;
+	uint32_t n_ops;
+	uint64_t deadline_ns;
+	bool may_sleep;
+};
+
+static int sem_errno(int outcome)
+{
+	switch (outcome) {
+	case SEMSET_DONE:
+	case SEMSET_MORE:
+		return 0;
+	case SEMSET_BLOCKED:
+	case SEMSET_E_AGAIN:
+		return -EAGAIN;
+	case SEMSET_E_RANGE:
+		return -ERANGE;
+	case SEMSET_E_FBIG:
+		return -EFBIG;
+	case SEMSET_E_REMOVED:
+		return -EINVAL;
+	case SEMSET_E_NOMEM:
+		return -ENOMEM;
+	default:
+		return -EIO;
+	}
+}
+
+/* True if outcome was a growth and that has been carried out: the call is to be made again. */
+static bool sem_grow(struct view *view, int *outcome)
+{
+	struct semset_growth growth;
+
+	if (!semset_growth(&view->set, *outcome, &growth))
+		return false;
+	for (uint32_t i = 0; i < growth.n_ranges && i < ARRAY_SIZE(growth.ranges); i++) {
+		if (view_back(view, growth.ranges[i].offset, growth.ranges[i].size) < 0) {
+			*outcome = SEMSET_E_NOMEM;
+			return false;
+		}
+	}
+	semset_grown(&view->set, &growth);
+	return true;
+}
+
+/* Carries out the wakes of a change and whatever follows from it.  The change's own outcome. */
+static int sem_carry(struct view *view, const struct actor *actor, int outcome, struct wakes *wakes)
+{
+	int settled = outcome;
+
+	if (outcome != SEMSET_DONE && outcome != SEMSET_MORE)
+		return outcome;
+	view_wake(&view->set.mcas, wakes);
+	for (uint32_t i = 0; i < SEM_SETTLE_MAX && settled == SEMSET_MORE; i++) {
+		settled = semset_settle(&view->set, actor, wakes);
+		if (sem_grow(view, &settled))
+			settled = SEMSET_MORE;
+		else if (settled == SEMSET_DONE || settled == SEMSET_MORE)
+			view_wake(&view->set.mcas, wakes);
+	}
+	return SEMSET_DONE;
+}
+
+/* One attempt, with the storage it may need. */
+static int sem_attempt(struct view *view, const struct sem_call *call)
+{
+	struct actor actor;
+	struct wakes wakes;
+	int outcome = SEMSET_E_NOMEM;
+
+	process_actor(&actor);
+	for (uint32_t i = 0; i < SEM_GROW_MAX; i++) {
+		wakes.n = 0;
+		outcome = semset_op(&view->set, &actor, call->ops, call->n_ops, &wakes);
+		if (!sem_grow(view, &outcome))
+			break;
+	}
+	return sem_carry(view, &actor, outcome, &wakes);
+}
+
+/* As sem_attempt, but blocked means that it stands in the file. */
+static int sem_attempt_or_stand(struct view *view, const struct sem_call *call,
+				struct sleeping *sleeping)
+{
+	struct actor actor;
+	struct wakes wakes;
+	int outcome = SEMSET_E_NOMEM;
+
+	process_actor(&actor);
+	for (uint32_t i = 0; i < SEM_GROW_MAX; i++) {
+		wakes.n = 0;
+		outcome = semset_op_or_wait(&view->set, &actor, call->ops, call->n_ops, &wakes,
+					    &sleeping->sem);
+		if (!sem_grow(view, &outcome))
+			break;
+	}
+	if (outcome == SEMSET_WAITING)
+		sleeping_begin(sleeping);
+	return sem_carry(view, &actor, outcome, &wakes);
+}
+
+/* Somebody may have been stopped before he did what was left to do. */
+static void sem_settle(struct view *view)
+{
+	struct actor actor;
+	struct wakes wakes = {.n = 0};
+
+	process_actor(&actor);
+	(void)sem_carry(view, &actor, SEMSET_MORE, &wakes);
+}
+
+/* Looks at the sleeper after wait_on said r; WAITING, or what the call is to say. */
+static int sem_look(struct sleeping *sleeping, int r, uint32_t *idle)
+{
+	uint32_t before = sleeping->sem.expected;
+	struct view *view;
+	uint32_t depth;
+	int outcome;
+
+	if (sleeping->is_over)
+		return sleeping->outcome;
+	view = view_hold_mapped(IPC_KIND_SEM, sleeping->id, &depth);
+	if (!view)
+		return view_open(IPC_KIND_SEM, sleeping->id, 0) == 0 ? SEMSET_WAITING
+								     : SEMSET_E_REMOVED;
+	if (r == 0) {
+		outcome = semset_poll(&view->set, &sleeping->sem);
+		if (outcome == SEMSET_WAITING && sleeping->sem.expected == before && ++*idle > 1)
+			sem_settle(view);
+		else if (outcome == SEMSET_WAITING)
+			*idle = 0;
+		view_release(depth);
+		return outcome;
+	}
+	view_release(depth);
+	sleeping_cancel(sleeping);
+	return sleeping->outcome;
+}
+
+/* Sleeps until the call is done, fails, or is interrupted.  Signals are blocked. */
+static int sem_sleep(struct sleeping *sleeping, const struct sem_call *call, uint64_t signals)
+{
+	int outcome = SEMSET_WAITING;
+	uint32_t idle = 0;
+	int r = 0;
+
+	while (outcome == SEMSET_WAITING) {
+		r = sleeping_wait(sleeping, call->deadline_ns, signals, false);
+		outcome = sem_look(sleeping, r, &idle);
+	}
+	sleeping_end(sleeping);
+	if (outcome == SEMSET_BLOCKED)
+		return r == -ETIMEDOUT ? -EAGAIN : -EINTR;
+	if (outcome == SEMSET_E_REMOVED)
+		return -EIDRM;
+	return sem_errno(outcome);
+}
+
+/* Another CPU may be about to post: looks a few times before paying for a sleep. */
+static int sem_spin(const struct sem_call *call)
+{
+	int outcome = SEMSET_BLOCKED;
+
+	for (int i = 0; i < SEM_SPIN_TRIES && outcome == SEMSET_BLOCKED; i++) {
+		struct view *view;
+		uint32_t depth;
+
+		for (int j = 0; j < SEM_SPIN_PAUSES; j++)
+			shared_pause();
+		view = view_hold(IPC_KIND_SEM, call->id, call->need, &depth);
+		if (!view)
+			return SEMSET_BLOCKED;
+		outcome = sem_attempt(view, call);
+		view_release(depth);
+	}
+	return outcome;
+}
+
+static int sem_block(const struct sem_call *call)
+{
+	struct sleeping sleeping = {
+		.what = SLEEPING_SEMOP,
+		.kind = IPC_KIND_SEM,
+		.id = call->id,
+	};
+	uint64_t signals;
+	struct view *view;
+	uint32_t depth;
+	int outcome;
+	int r;
+
+	if (sleeping_may_spin()) {
+		outcome = sem_spin(call);
+		if (outcome != SEMSET_BLOCKED)
+			return sem_errno(outcome);
+	}
+	signals = process_block_signals();
+	r = view_get(IPC_KIND_SEM, call->id, call->need, &view, &depth);
+	if (r == 0) {
+		outcome = sem_attempt_or_stand(view, call, &sleeping);
+		view_release(depth);
+		r = outcome == SEMSET_WAITING ? sem_sleep(&sleeping, call, signals)
+					      : sem_errno(outcome);
+	}
+	process_restore_signals(signals);
+	return r;
+}
+
+/* A wait for zero by one whom the kernel lets read and no more: it looks from time to time. */
+static int sem_wait_readonly(const struct sem_call *call)
+{
+	static const struct shared32 never;
+
+	for (;;) {
+		uint64_t until_ns = clock_monotonic_ns() + SEM_READONLY_POLL_NS;
+		bool is_blocked = false;
+		bool may_sleep = call->may_sleep;
+		struct view *view;
+		uint32_t depth;
+		uint32_t value;
+		int r = view_get(IPC_KIND_SEM, call->id, call->need, &view, &depth);
+
+		if (r < 0)
+			return r;
+		for (uint32_t i = 0; i < call->n_ops && !is_blocked && r == 0; i++) {
+			if (call->ops[i].sem_num >= view->set.layout.n_sems)
+				r = -EFBIG;
+			else if (semset_get_value(&view->set, call->ops[i].sem_num, &value) != 0)
+				r = -EIO;
+			else if (value != 0)
+				is_blocked = true;
+			if (is_blocked && (call->ops[i].sem_flg & IPC_NOWAIT))
+				may_sleep = false;
+		}
+		view_release(depth);
+		if (r < 0 || !is_blocked)
+			return r;
+		if (!may_sleep || until_ns - SEM_READONLY_POLL_NS >= call->deadline_ns)
+			return -EAGAIN;
+		if (until_ns > call->deadline_ns)
+			until_ns = call->deadline_ns;
+		if (wait_on(&never, 0, until_ns) == -EINTR)
+			return -EINTR;
+	}
+}
+
+/* EFBIG comes before EACCES (SEM-1), but who is refused has no view of the set. */
+static int sem_refused(const struct sem_call *call, int r)
+{
+	struct registry_object object;
+
+	if (r != -EACCES || ipc_find(IPC_KIND_SEM, call->id, &object) != 0)
+		return r;
+	for (uint32_t i = 0; i < call->n_ops; i++) {
+		if (call->ops[i].sem_num >= object.size)
+			return -EFBIG;
+	}
+	return r;
+}
+
+static int sem_run(const struct sem_call *call)
+{
+	struct view *view;
+	uint32_t depth;
+	int outcome;
+	int r = view_get(IPC_KIND_SEM, call->id, call->need, &view, &depth);
+
+	if (r < 0)
+		return sem_refused(call, r);
+	if (!view->is_writable) {
+		view_release(depth);
+		return sem_wait_readonly(call);
+	}
+	outcome = sem_attempt(view, call);
+	view_release(depth);
+	if (outcome == SEMSET_BLOCKED && call->may_sleep)
+		return sem_block(call);
+	return sem_errno(outcome);
+}
+
+/* Absolute time of a relative one; never, where that is beyond the clock (SEM-32). */
+static uint64_t sem_deadline(uint64_t now_ns, const struct timespec *timeout)
+{
+	uint64_t deadline_ns;
+
+	if (u64_mul_overflows((uint64_t)timeout->tv_sec, SEM_NS_PER_S, &deadline_ns) ||
+	    u64_add_overflows(deadline_ns, (uint64_t)timeout->tv_nsec, &deadline_ns) ||
+	    u64_add_overflows(deadline_ns, now_ns, &deadline_ns))
+		return WAIT_FOREVER;
+	return deadline_ns;
+}
+
+/* Everything but the hot path, in the order of SEM-1. */
+static __attribute__((noinline)) int sem_op_slow(int id, const struct sembuf *user_ops, uint32_t n_ops,
+						 const struct timespec *user_timeout)
+{
+	struct abi_sembuf ops[SEM_NOPS_MAX];
+	struct sem_call call = {
+		.id = id,
+		.need = CRED_READ,
+		.ops = ops,
+		.n_ops = n_ops,
+		.deadline_ns = WAIT_FOREVER,
+		.may_sleep = true,
+	};
+	struct registry_limits limits;
+	struct timespec timeout = {0};
+	int r;
+
+	if (user_timeout && !probe_readable(user_timeout, sizeof(*user_timeout)))
+		return -EFAULT;
+	if (user_timeout)
+		timeout = *user_timeout;
+	r = ns_open(false);
+	if (r < 0)
+		return r;
+	ipc_limits(&limits);
+	if (n_ops > limits.semopm)
+		return -E2BIG;
+	if (n_ops == 0)
+		return -EINVAL;
+	if (!probe_readable(user_ops, n_ops * sizeof(*user_ops)))
+		return -EFAULT;
+	memcpy(ops, user_ops, n_ops * sizeof(*user_ops));
+	if (id < 0)
+		return -EINVAL;
+	if (user_timeout &&
+	    (timeout.tv_sec < 0 || timeout.tv_nsec < 0 || timeout.tv_nsec >= (long)SEM_NS_PER_S))
+		return -EINVAL;
+	if (user_timeout) {
+		call.deadline_ns = sem_deadline(clock_monotonic_ns(), &timeout);
+		call.may_sleep = timeout.tv_sec != 0 || timeout.tv_nsec != 0;
+	}
+	for (uint32_t i = 0; i < n_ops; i++) {
+		if (ops[i].sem_op != 0)
+			call.need = CRED_WRITE;
+	}
+	if (client_thread.sleeping)
+		sleeping_cancel_all();
+	r = conn_identify();
+	return r < 0 ? r : sem_run(&call);
+}
+
+int sem_op(int id, struct sembuf *user_ops, size_t n_ops, const struct timespec *timeout)
+{
+	struct abi_sembuf op;
+	struct actor actor;
+	struct wakes wakes;
+	struct view *view;
+	uint32_t depth;
+	int outcome;
+
+	/* Only the low half counts (ABI-11). */
+	if (CLIENT_UNLIKELY((uint32_t)n_ops != 1 || timeout || id < 0 || client_thread.sleeping ||
+			    !process_has_client() ||
+			    !probe_hit(client_thread.readable, user_ops, sizeof(*user_ops))))
+		return sem_op_slow(id, user_ops, (uint32_t)n_ops, timeout);
+	memcpy(&op, user_ops, sizeof(op));
+	view = view_hold(IPC_KIND_SEM, id, op.sem_op != 0 ? CRED_WRITE : CRED_READ, &depth);
+	if (CLIENT_UNLIKELY(!view))
+		return sem_op_slow(id, user_ops, (uint32_t)n_ops, timeout);
+	if (CLIENT_UNLIKELY(!view->is_writable)) {
+		view_release(depth);
+		return sem_op_slow(id, user_ops, (uint32_t)n_ops, timeout);
+	}
+	process_actor(&actor);
+	wakes.n = 0;
+	outcome = semset_op(&view->set, &actor, &op, 1, &wakes);
+	if (CLIENT_LIKELY(outcome == SEMSET_DONE && wakes.n == 0)) {
+		view_release(depth);
+		return 0;
+	}
+	if (outcome == SEMSET_DONE || outcome == SEMSET_MORE) {
+		(void)sem_carry(view, &actor, outcome, &wakes);
+		view_release(depth);
+		return 0;
+	}
+	view_release(depth);
+	return sem_op_slow(id, user_ops, (uint32_t)n_ops, timeout); /* it changed nothing */
+}
+
+/* ------------------------------------------------------------------------------------ semget */
+
+int sem_get(key_t key, int n_sems, int flags)
+{
+	struct registry_limits limits;
+	int r = ns_open(false);
+
+	if (r < 0)
+		return r;
+	ipc_limits(&limits);
+	if (n_sems < 0 || (uint32_t)n_sems > limits.semmsl)
+		return -EINVAL;
+	return ipc_get(IPC_KIND_SEM, key, (uint64_t)n_sems, (uint32_t)flags);
+}
+
+/* ------------------------------------------------------------------------------------ semctl */
+
+static int sem_fill_info(int command, struct seminfo *user)
+{
+	const struct registry *registry = atomic_load(&ns_registry);
+	struct registry_limits limits;
+	struct registry_object object;
+	struct seminfo info = {0};
+	uint64_t n_sems = 0;
+	uint32_t index_max = registry_index_max(registry, IPC_KIND_SEM);
+
+	ipc_limits(&limits);
+	info.semmap = info.semmnu = info.semmns = (int)limits.semmns;
+	info.semmni = (int)limits.semmni;
+	info.semmsl = (int)limits.semmsl;
+	info.semopm = info.semume = (int)limits.semopm;
+	info.semusz = 20;
+	info.semvmx = info.semaem = ABI_SEMVMX;
+	if (command == SEM_INFO) {
+		for (uint32_t i = 0; i <= index_max && i < OBJECT_MAX; i++) {
+			if (registry_get_index(registry, IPC_KIND_SEM, i, &object) == 0)
+				n_sems += object.size;
+		}
+		info.semusz = (int)registry_count(registry, IPC_KIND_SEM);
+		info.semaem = (int)n_sems;
+	}
+	if (!probe_writable(user, sizeof(*user)))
+		return -EFAULT;
+	*user = info;
+	return (int)index_max;
+}
+
+void sem_read_times(int32_t id, struct semset_stat *ret_stat)
+{
+	uint32_t depth;
+	struct view *view = view_hold(IPC_KIND_SEM, id, 0, &depth);
+	struct view peek;
+
+	memset(ret_stat, 0, sizeof(*ret_stat));
+	if (view) {
+		semset_get_stat(&view->set, ret_stat);
+		view_release(depth);
+	} else if (view_peek(IPC_KIND_SEM, id, &peek) == 0) {
+		semset_get_stat(&peek.set, ret_stat);
+		view_unpeek(&peek);
+	}
+}
+
+static int sem_fill_status(const struct registry_object *object, struct semid_ds *user)
+{
+	struct semid_ds status;
+	struct semset_stat stat;
+
+	memset(&status, 0, sizeof(status));
+	ipc_fill_perm(object, &status.sem_perm);
+	sem_read_times(object->id, &stat);
+	status.sem_otime = stat.otime_s;
+	status.sem_ctime = stat.ctime_s;
+	status.sem_nsems = object->size;
+	if (!probe_writable(user, sizeof(*user)))
+		return -EFAULT;
+	*user = status;
+	return 0;
+}
+
+static int sem_stat(int id, int command, struct semid_ds *user)
+{
+	struct registry_object object;
+	int r = command == IPC_STAT ? ipc_find(IPC_KIND_SEM, id, &object)
+				    : ipc_find_index(IPC_KIND_SEM, id, &object);
+
+	if (r == 0 && command != SEM_STAT_ANY)
+		r = ipc_judge(&object, CRED_READ);
+	if (r == 0)
+		r = sem_fill_status(&object, user);
+	if (r < 0)
+		return r;
+	return command == IPC_STAT ? 0 : object.id;
+}
+
+/* GETVAL, GETPID, GETNCNT, GETZCNT (SEM-3). */
+static int sem_read_one(int id, int number, int command)
+{
+	struct view *view;
+	uint32_t depth;
+	uint32_t value = 0;
+	uint32_t other;
+	int outcome;
+	int r = view_get(IPC_KIND_SEM, id, CRED_READ, &view, &depth);
+
+	if (r < 0)
+		return r;
+	if (number < 0 || (uint32_t)number >= view->set.layout.n_sems) {
+		view_release(depth);
+		return -EINVAL;
+	}
+	if (command == GETVAL)
+		outcome = semset_get_value(&view->set, (uint32_t)number, &value);
+	else if (command == GETPID)
+		outcome = semset_get_pid(&view->set, (uint32_t)number, &value);
+	else if (command == GETNCNT)
+		outcome = semset_get_counts(&view->set, (uint32_t)number, &value, &other);
+	else
+		outcome = semset_get_counts(&view->set, (uint32_t)number, &other, &value);
+	view_release(depth);
+	return outcome == SEMSET_DONE ? (int)value : sem_errno(outcome);
+}
+
+/* Memory for the values of a set: the stack for most, a mapping for the largest. */
+static uint16_t *sem_array(uint16_t *small, size_t n_small, uint32_t n_sems, size_t *ret_size)
+{
+	void *array;
+
+	*ret_size = 0;
+	if (n_sems <= n_small)
+		return small;
+	array = place_private(n_sems * sizeof(uint16_t));
+	if (array)
+		*ret_size = n_sems * sizeof(uint16_t);
+	return array;
+}
+
+#define SEM_SMALL_ARRAY 512u
+
+static int sem_get_all(int id, unsigned short *user)
+{
+	uint16_t small[SEM_SMALL_ARRAY];
+	uint16_t *values;
+	size_t mapped;
+	struct view *view;
+	uint32_t depth;
+	uint32_t n_sems;
+	int r = view_get(IPC_KIND_SEM, id, CRED_READ, &view, &depth);
+
+	if (r < 0)
+		return r;
+	n_sems = view->set.layout.n_sems;
+	values = sem_array(small, ARRAY_SIZE(small), n_sems, &mapped);
+	r = values ? sem_errno(semset_get_all(&view->set, values)) : -ENOMEM;
+	view_release(depth);
+	if (r == 0 && !probe_copy_out(user, values, n_sems * sizeof(*values)))
+		r = -EFAULT;
+	place_unmap(values, mapped);
+	return r;
+}
+
+/* SETVAL, or SETALL with values, with storage and wakes. */
+static int sem_change(struct view *view, const uint16_t *values, uint32_t number, uint32_t value)
+{
+	struct actor actor;
+	struct wakes wakes;
+	int outcome = SEMSET_E_NOMEM;
+
+	process_actor(&actor);
+	for (uint32_t i = 0; i < SEM_GROW_MAX; i++) {
+		wakes.n = 0;
+		outcome = values ? semset_set_all(&view->set, &actor, values, &wakes)
+				 : semset_set_value(&view->set, &actor, number, value, &wakes);
+		if (!sem_grow(view, &outcome))
+			break;
+	}
+	return sem_errno(sem_carry(view, &actor, outcome, &wakes));
+}
+
+static int sem_set_all(int id, const unsigned short *user)
+{
+	uint16_t small[SEM_SMALL_ARRAY];
+	uint16_t *values;
+	size_t mapped;
+	struct view *view;
+	uint32_t depth;
+	uint32_t n_sems;
+	int r = view_get(IPC_KIND_SEM, id, CRED_WRITE, &view, &depth);
+
+	if (r < 0)
+		return r;
+	n_sems = view->set.layout.n_sems;
+	values = sem_array(small, ARRAY_SIZE(small), n_sems, &mapped);
+	if (!values)
+		r = -ENOMEM;
+	else if (!probe_readable(user, n_sems * sizeof(*user)))
+		r = -EFAULT;
+	else
+		memcpy(values, user, n_sems * sizeof(*values));
+	for (uint32_t i = 0; i < n_sems && r == 0; i++) {
+		if (values[i] > ABI_SEMVMX)
+			r = -ERANGE;
+	}
+	if (r == 0)
+		r = sem_change(view, values, 0, 0);
+	view_release(depth);
+	place_unmap(values, mapped);
+	return r;
+}
+
+/* SEM-2; EINVAL for the number comes before EACCES, so it is judged without a view. */
+static int sem_set_one(int id, int number, int value)
+{
+	struct registry_object object;
+	struct view *view;
+	uint32_t depth;
+	int r;
+
+	if (value < 0 || value > ABI_SEMVMX)
+		return -ERANGE;
+	r = ipc_find(IPC_KIND_SEM, id, &object);
+	if (r < 0)
+		return r;
+	if (number < 0 || (uint64_t)number >= object.size)
+		return -EINVAL;
+	r = view_get(IPC_KIND_SEM, id, CRED_WRITE, &view, &depth);
+	if (r < 0)
+		return r;
+	if ((uint32_t)number < view->set.layout.n_sems)
+		r = sem_change(view, NULL, (uint32_t)number, (uint32_t)value);
+	else
+		r = -EINVAL;
+	view_release(depth);
+	return r;
+}
+
+static int sem_control_set(int id, const struct semid_ds *user)
+{
+	struct ipc_perm perm;
+
+	if (!probe_readable(user, sizeof(*user)))
+		return -EFAULT;
+	perm = user->sem_perm;
+	return ipc_set(IPC_KIND_SEM, id, &perm, 0);
+}
+
+int sem_control(int id, int number, int command, union sem_argument argument)
+{
+	int r;
+
+	if (id < 0)
+		return -EINVAL;
+	r = ns_open(false);
+	if (r < 0)
+		return r;
+	if (client_thread.sleeping)
+		sleeping_cancel_all();
+	if (command == SETVAL || command == SETALL)
+		r = conn_identify();
+	if (r < 0)
+		return r;
+	switch (command) {
+	case IPC_INFO:
+	case SEM_INFO:
+		return sem_fill_info(command, argument.info);
+	case IPC_STAT:
+	case SEM_STAT:
+	case SEM_STAT_ANY:
+		return sem_stat(id, command, argument.status);
+	case GETVAL:
+	case GETPID:
+	case GETNCNT:
+	case GETZCNT:
+		return sem_read_one(id, number, command);
+	case GETALL:
+		return sem_get_all(id, argument.array);
+	case SETALL:
+		return sem_set_all(id, argument.array);
+	case SETVAL:
+		return sem_set_one(id, number, argument.value);
+	case IPC_SET:
+		return sem_control_set(id, argument.status);
+	case IPC_RMID:
+		return ipc_remove(IPC_KIND_SEM, id);
+	default:
+		return -EINVAL;
+	}
+}
+
+/* -------------------------------------------------------------------------------------- exit */
+
+static void sem_apply_undo(struct view *view)
+{
+	struct actor actor;
+	struct wakes wakes = {.n = 0};
+	int outcome = SEMSET_MORE;
+
+	process_actor(&actor);
+	for (uint32_t i = 0; i < SEM_SETTLE_MAX && outcome == SEMSET_MORE; i++) {
+		wakes.n = 0;
+		outcome = semset_apply_undo(&view->set, &actor, &wakes);
+		if (sem_grow(view, &outcome))
+			outcome = SEMSET_MORE;
+		else
+			view_wake(&view->set.mcas, &wakes);
+	}
+}
+
+void sem_settle_exit(void)
+{
+	if (client_thread.sleeping)
+		sleeping_cancel_all();
+	view_each(IPC_KIND_SEM, sem_apply_undo);
+}

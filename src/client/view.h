@@ -1,0 +1,176 @@
+/*
+ * view.h: from an id to the mapped file of its set or queue.
+ *
+ * A view is found by index and used between view_hold and view_release; in between nobody unmaps
+ * it.  Nothing is held across a sleep: after waking it is looked up again by id.
+ * A hold that hits costs a few loads and makes no system call.
+ */
+#ifndef CLIENT_VIEW_H
+#define CLIENT_VIEW_H
+
+#include <errno.h>
+
+#include "client/cred.h"
+#include "client/thread.h"
+#include "core/msgq.h"
+#include "core/registry.h"
+#include "core/semset.h"
+
+/* Openings that others may undo at once before a call gives up. */
+#define VIEW_TRIES_MAX 16u
+
+struct view {
+	_Atomic uint64_t live_value; /* *live when the caller was judged last */
+	const struct shared64 *live; /* in the registry */
+	_Atomic uint64_t judged;     /* generation of credentials << 3 | needs found allowed */
+	enum ipc_kind kind;
+	int32_t id;
+	bool is_writable;
+	bool is_noted; /* in the ledger */
+	void *base;
+	uint64_t size;
+	struct view *next; /* list of all, or of the retired, or of the free */
+	struct view *previous;
+	union {
+		struct semset set;
+		struct msgq queue;
+	};
+};
+
+/* By kind - 1 and index.  Untouched parts cost no memory. */
+extern _Atomic(struct view *) view_table[2][OBJECT_MAX];
+
+/*
+ * Judges the caller and maps the object if need be, so that view_hold() hits.  0; -EINVAL: no such
+ * object; -EACCES; -ENOMEM; -EIO; -ENOSYS.  A view that is not is_writable may result for
+ * CRED_READ alone.
+ */
+int view_open(enum ipc_kind kind, int32_t id, uint32_t need);
+
+/* The queue's file has grown: maps it anew at the next use. */
+void view_remap(enum ipc_kind kind, int32_t id);
+
+/* The id is known to be gone: unmaps when nobody uses it. */
+void view_drop(enum ipc_kind kind, int32_t id);
+void view_drop_all(void);
+
+/* Writes every view into a new ledger. */
+void view_note_all(void);
+
+/* Calls visit for every writable view of the kind, under the process lock. */
+void view_each(enum ipc_kind kind, void (*visit)(struct view *view));
+
+/*
+ * Maps an object for one look, without the table: for listings.  0 or as view_open; only reading
+ * calls may be made on it.
+ */
+int view_peek(enum ipc_kind kind, int32_t id, struct view *ret_view);
+void view_unpeek(struct view *view);
+
+/* Carries out a growth: storage for a range of the view.  0 or -ENOMEM. */
+int view_back(const struct view *view, uint64_t offset, uint64_t size);
+
+/* Wakes those who sleep on these words. */
+void view_wake(const struct mcas *mcas, const struct wakes *wakes);
+
+static inline void view_release(uint32_t depth)
+{
+	struct thread_record *record = client_thread.record;
+
+	if (CLIENT_LIKELY(record && depth < THREAD_HAZARDS_MAX))
+		atomic_store_explicit(&record->hazards[depth], NULL, memory_order_release);
+	client_thread.depth = depth;
+}
+
+/* Takes the next hazard of the thread; its number is for view_release. */
+static inline uint32_t view_hazard(const struct view *view)
+{
+	uint32_t depth = client_thread.depth;
+
+	if (CLIENT_UNLIKELY(!client_thread.record))
+		thread_begin();
+	if (CLIENT_UNLIKELY(depth >= THREAD_HAZARDS_MAX)) {
+		thread_hazards_full();
+		depth = client_thread.depth;
+	}
+	client_thread.depth = depth + 1; /* first, so that a handler does not take the same one */
+	atomic_signal_fence(memory_order_seq_cst);
+	if (CLIENT_LIKELY(client_thread.record && depth < THREAD_HAZARDS_MAX))
+		atomic_store_explicit(&client_thread.record->hazards[depth], view,
+				      memory_order_relaxed);
+	atomic_signal_fence(memory_order_seq_cst); /* the other side makes us pass a full barrier */
+	return depth;
+}
+
+/* True while the object exists and its owner and mode are those that were judged. */
+static inline bool view_is_current(const struct view *view)
+{
+	return shared64_load(view->live) ==
+	       atomic_load_explicit(&view->live_value, memory_order_relaxed);
+}
+
+/* True if the object has been removed. */
+static inline bool view_is_dead(const struct view *view)
+{
+	return (uint32_t)shared64_load(view->live) != (uint32_t)view->id + 1;
+}
+
+/* The view if it is mapped, alive, and was judged for this need; NULL: view_open has to look. */
+static inline struct view *view_hold(enum ipc_kind kind, int32_t id, uint32_t need,
+				     uint32_t *ret_depth)
+{
+	_Atomic(struct view *) *entry = &view_table[kind - 1][(uint32_t)id & ABI_INDEX_MASK];
+	struct view *view = atomic_load_explicit(entry, memory_order_relaxed);
+	uint64_t judged;
+	uint32_t depth;
+
+	if (CLIENT_UNLIKELY(!view))
+		return NULL;
+	depth = view_hazard(view);
+	if (CLIENT_UNLIKELY(atomic_load_explicit(entry, memory_order_acquire) != view))
+		goto miss;
+	judged = atomic_load_explicit(&view->judged, memory_order_relaxed);
+	if (CLIENT_UNLIKELY(view->id != id || !view_is_current(view) ||
+			    judged >> 3 !=
+				    atomic_load_explicit(&cred_generation, memory_order_relaxed) ||
+			    (judged & need) != need))
+		goto miss;
+	*ret_depth = depth;
+	return view;
+miss:
+	view_release(depth);
+	return NULL;
+}
+
+/* A sleeper's: whatever is mapped for that id, alive or not, without judging; NULL: nothing. */
+static inline struct view *view_hold_mapped(enum ipc_kind kind, int32_t id, uint32_t *ret_depth)
+{
+	_Atomic(struct view *) *entry = &view_table[kind - 1][(uint32_t)id & ABI_INDEX_MASK];
+	struct view *view = atomic_load_explicit(entry, memory_order_acquire);
+	uint32_t depth = view_hazard(view);
+
+	if (view && atomic_load_explicit(entry, memory_order_acquire) == view && view->id == id) {
+		*ret_depth = depth;
+		return view;
+	}
+	view_release(depth);
+	return NULL;
+}
+
+/* view_hold, opening it if need be.  0 or as view_open. */
+static inline int view_get(enum ipc_kind kind, int32_t id, uint32_t need, struct view **ret_view,
+			   uint32_t *ret_depth)
+{
+	int r = 0;
+
+	*ret_depth = 0;
+	for (uint32_t i = 0; i < VIEW_TRIES_MAX && r == 0; i++) {
+		*ret_view = view_hold(kind, id, need, ret_depth);
+		if (CLIENT_LIKELY(*ret_view))
+			return 0;
+		r = view_open(kind, id, need);
+	}
+	return r == 0 ? -EINVAL : r; /* gone as soon as it was there, again and again */
+}
+
+#endif
