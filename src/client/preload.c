@@ -48,7 +48,7 @@ static __attribute__((constructor)) void preload_init(void)
 
 static __attribute__((destructor)) void preload_deinit(void)
 {
-	process_exit();
+	process_exit(false);
 }
 
 /* ------------------------------------------------------------------------- the twelve calls */
@@ -259,7 +259,7 @@ EXPORT pid_t fork(void)
 
 EXPORT _Noreturn void _exit(int status)
 {
-	process_exit();
+	process_exit(true);
 	for (;;)
 		(void)raw_call1(SYS_exit_group, status);
 }
@@ -271,7 +271,7 @@ EXPORT _Noreturn void _Exit(int status)
 
 EXPORT _Noreturn void quick_exit(int status)
 {
-	process_exit();
+	process_exit(false);
 	NEXT(quick_exit)(status);
 	_exit(status); /* not reached: the next one does not return */
 }

@@ -303,7 +303,10 @@ void process_fork_leave(pid_t pid)
 
 /* -------------------------------------------------------------------------------- exit and wait */
 
-void process_exit(void)
+/* Absent where libc does not tell; then it counts as threaded. */
+extern __attribute__((weak)) char __libc_single_threaded;
+
+void process_exit(bool is_last)
 {
 	struct proto_message leave = {.type = PROTO_LEAVE};
 	int saved = errno;
@@ -312,7 +315,8 @@ void process_exit(void)
 		return; /* never used, or a vfork child in its parent's memory */
 	sem_settle_exit();
 	process_lock();
-	shm_detach_exit();
+	/* Another thread, or a later destructor, may still touch what is attached. */
+	shm_detach_exit(is_last && &__libc_single_threaded && __libc_single_threaded);
 	conn_notice(&leave, false);
 	process_unlock();
 	errno = saved;

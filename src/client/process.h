@@ -97,8 +97,9 @@ void process_fork_child(void);
 void process_fork_enter(void);
 void process_fork_leave(pid_t pid);
 
-/* The process is about to end: settles what it holds.  Not in a vfork child. */
-void process_exit(void);
+/* The process is about to end: settles what it holds.  Not in a vfork child.  is_last: no code of
+ * the program runs after this. */
+void process_exit(bool is_last);
 
 /* A child with this pid has ended and was waited for. */
 void process_reaped(pid_t pid);

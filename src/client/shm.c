@@ -144,13 +144,15 @@ void shm_after_fork(void)
 		shm_table[i].entry = SHM_NO_ENTRY;
 }
 
-void shm_detach_exit(void)
+void shm_detach_exit(bool unmap)
 {
 	for (uint32_t i = 0; i < shm_end; i++) {
 		int32_t id = shm_table[i].id;
 
 		if (shm_table[i].size == 0)
 			continue;
+		if (unmap)
+			(void)raw_call2(SYS_munmap, shm_table[i].address, shm_table[i].size);
 		shm_end_attachment(&shm_table[i]);
 		if (shm_is_dest(id))
 			shm_tell(id);

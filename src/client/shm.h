@@ -2,6 +2,7 @@
 #ifndef CLIENT_SHM_H
 #define CLIENT_SHM_H
 
+#include <stdbool.h>
 #include <stdint.h>
 #include <sys/ipc.h>
 #include <sys/shm.h>
@@ -22,8 +23,11 @@ void shm_note_all(void);
 /* In a fork child: the entries of the ledger are the parent's. */
 void shm_after_fork(void);
 
-/* At a normal exit: the ledger says that nothing is attached any more. */
-void shm_detach_exit(void);
+/*
+ * At a normal exit: the ledger says that nothing is attached any more.  unmap: nor is it; the
+ * kernel itself would give up the mappings only after it has closed the descriptors (EVT-15).
+ */
+void shm_detach_exit(bool unmap);
 
 /* Tells the daemon to look at every removed segment that is attached here. */
 void shm_tell_detached(void);

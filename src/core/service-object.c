@@ -347,12 +347,13 @@ int32_t object_set(const struct request *request)
 	struct service *service = request->turn->service;
 	enum ipc_kind kind = (enum ipc_kind)set->kind;
 	int64_t now_s = request->turn->event->now_s;
-	struct registry_object object;
+	struct registry_object object, before;
 	int32_t error;
 
 	error = set_check(request, &object);
 	if (error != 0)
 		return error;
+	before = object;
 	object.owner.uid = set->uid;
 	object.owner.gid = set->gid;
 	object.owner.mode &= ~(uint32_t)ABI_MODE_BITS;
@@ -362,15 +363,16 @@ int32_t object_set(const struct request *request)
 		object.size = set->qbytes;
 		object.generation++;
 	}
+	/* The registry first: storage wakes receivers to judge the new permissions (MSG-44). */
+	registry_put(service->registry, kind, &object);
 	error = storage_error(service->storage->set(service->storage->context, kind, &object,
 						    kind == IPC_KIND_MSG ? set->qbytes : 0, now_s));
 	if (error != 0) {
+		registry_put(service->registry, kind, &before);
 		turn_log(request->turn, request->session, set_names[kind], "storage failed, errno",
 			 &(uint64_t){ (uint64_t)error });
-		return error;
 	}
-	registry_put(service->registry, kind, &object);
-	return 0;
+	return error;
 }
 
 int32_t object_shm_lock(const struct request *request)
