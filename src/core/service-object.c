@@ -346,7 +346,6 @@ int32_t object_set(const struct request *request)
 	const struct proto_set *set = &request->message->set;
 	struct service *service = request->turn->service;
 	enum ipc_kind kind = (enum ipc_kind)set->kind;
-	int64_t now_s = request->turn->event->now_s;
 	struct registry_object object, before;
 	int32_t error;
 
@@ -358,15 +357,14 @@ int32_t object_set(const struct request *request)
 	object.owner.gid = set->gid;
 	object.owner.mode &= ~(uint32_t)ABI_MODE_BITS;
 	object.owner.mode |= set->mode & ABI_MODE_BITS;
-	object.ctime_s = now_s;
+	object.ctime_s = request->turn->event->now_s;
 	if (kind == IPC_KIND_MSG && set->qbytes > object.size) {
 		object.size = set->qbytes;
 		object.generation++;
 	}
-	/* The registry first: storage wakes receivers to judge the new permissions (MSG-44). */
 	registry_put(service->registry, kind, &object);
-	error = storage_error(service->storage->set(service->storage->context, kind, &object,
-						    kind == IPC_KIND_MSG ? set->qbytes : 0, now_s));
+	error = storage_error(service->storage->set(service->storage->context, kind, &object, &before,
+						    kind == IPC_KIND_MSG ? set->qbytes : 0));
 	if (error != 0) {
 		registry_put(service->registry, kind, &before);
 		turn_log(request->turn, request->session, set_names[kind], "storage failed, errno",

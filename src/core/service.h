@@ -94,12 +94,13 @@ struct service_storage {
 	int (*create)(void *context, enum ipc_kind kind, const struct registry_object *object,
 		      uint64_t qbytes, uint64_t reserved_bytes);
 	/*
-	 * IPC_SET: owner, group, mode; sets and queues: ctime; queues: qbytes.  object is what the
-	 * registry will hold: if a queue's size has grown, its file is grown first.  Nothing has
-	 * changed on failure.
+	 * IPC_SET: owner, group, mode; sets and queues: ctime (the object's); queues: qbytes.  object
+	 * is what the registry holds already, so that receivers woken here judge the new permissions
+	 * (MSG-44); before is what it held.  If a queue's size has grown, its file is grown first.
+	 * Nothing has changed on failure.
 	 */
 	int (*set)(void *context, enum ipc_kind kind, const struct registry_object *object,
-		   uint64_t qbytes, int64_t now_s);
+		   const struct registry_object *before, uint64_t qbytes);
 	/* Ends the object: sleepers get EIDRM, the file goes. */
 	void (*destroy)(void *context, enum ipc_kind kind, int32_t id);
 	/* Ledger of a new client (or of one that exec'ed: made empty again). */

@@ -249,17 +249,16 @@ static int storage_create(void *context, enum ipc_kind kind, const struct regist
 /* --- IPC_SET and destruction ------------------------------------------------------------------- */
 
 static int storage_set(void *context, enum ipc_kind kind, const struct registry_object *object,
-		       uint64_t qbytes, int64_t now_s)
+		       const struct registry_object *before, uint64_t qbytes)
 {
 	struct storage_job job = {
 		.work = STORAGE_SET,
 		.kind = kind,
 		.object = object,
-		.actor = {.client = STORAGE_ACTOR, .now_s = now_s},
+		.actor = {.client = STORAGE_ACTOR, .now_s = object->ctime_s},
 		.qbytes = qbytes,
 	};
 	struct daemon *daemon = context;
-	struct registry_object before = *object;
 	bool is_promised = kind != IPC_KIND_SHM ||
 			   daemon->promised[(uint32_t)object->id & ABI_INDEX_MASK] > 0;
 	int fd = storage_open(daemon, kind, object->id, O_RDWR);
@@ -267,14 +266,13 @@ static int storage_set(void *context, enum ipc_kind kind, const struct registry_
 
 	if (fd < 0)
 		return storage_errno(fd);
-	(void)registry_get(&daemon->ns.registry, kind, object->id, &before); /* the service found it */
 	r = storage_give(fd, &object->owner, is_promised);
-	if (r == 0 && kind == IPC_KIND_MSG && object->size > before.size)
+	if (r == 0 && kind == IPC_KIND_MSG && object->size > before->size)
 		r = storage_grow(fd, object);
 	if (r == 0 && kind != IPC_KIND_SHM && !storage_work(daemon, &job))
 		r = -EIO;
 	if (r < 0)
-		(void)storage_give(fd, &before.owner, is_promised); /* as it was a moment ago */
+		(void)storage_give(fd, &before->owner, is_promised); /* as it was a moment ago */
 	(void)close(fd); /* nothing was written through it */
 	return storage_errno(r);
 }

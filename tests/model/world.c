@@ -94,14 +94,18 @@ static int storage_create(void *context, enum ipc_kind kind, const struct regist
 }
 
 static int storage_set(void *context, enum ipc_kind kind, const struct registry_object *object,
-		       uint64_t qbytes, int64_t now_s)
+		       const struct registry_object *before, uint64_t qbytes)
 {
 	struct world *world = context;
 	struct world_file *file = file_find(world, kind, object->id);
+	struct registry_object known;
 	int error;
 
 	must(file != NULL);
-	must(object->ctime_s == now_s);
+	must(before->id == object->id && before->size <= object->size);
+	/* Who is woken now has to find the new permissions. */
+	must(registry_get(&world->registry, kind, object->id, &known) == 0 &&
+	     known.owner.mode == object->owner.mode && known.owner.uid == object->owner.uid);
 	must(qbytes <= object->size || kind != IPC_KIND_MSG);
 	if (call_fails(world, WORLD_SET, &error))
 		return error;
