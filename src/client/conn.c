@@ -271,9 +271,14 @@ static int conn_welcomed(struct process *self, const struct proto_welcome *welco
 	int r;
 
 	if (welcome->error != 0) {
-		ns_complain(welcome->version != PROTO_VERSION ? "its daemon is of another version"
-							      : "its daemon refuses this process");
-		return welcome->version != PROTO_VERSION ? -ENOSYS : -ENOMEM;
+		if (welcome->version != PROTO_VERSION) {
+			ns_complain("its daemon is of another version");
+			return -ENOSYS;
+		}
+		ns_complain(welcome->error == ENOMEM || welcome->error == ENOSPC
+				    ? "it has no room for another process"
+				    : "its daemon refuses this process");
+		return -ENOMEM;
 	}
 	if (registry_nonce(atomic_load(&ns_registry)) != welcome->nonce) {
 		r = ns_reopen();
