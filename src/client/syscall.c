@@ -3,7 +3,8 @@
  *
  * Some programs do (stress-ng's checks of bad arguments, language runtimes without wrappers of their
  * own); without this they would meet the kernel's objects.  Everything else goes to the kernel
- * unchanged.  A program with system call instructions of its own is out of reach (ABI-10).
+ * unchanged, changes of identity not unnoticed (PERM-14).  A program with system call instructions
+ * of its own is out of reach (ABI-10).
  * Only where raw.h does not itself go through syscall(3).
  */
 #if defined(__x86_64__)
@@ -16,6 +17,7 @@
 #include <sys/shm.h>
 #include <unistd.h>
 
+#include "client/cred.h"
 #include "sys/raw.h"
 
 enum { SYSCALL_ARGUMENTS = 6 };
@@ -28,6 +30,14 @@ static long syscall_pass(long number, const long *a)
 		return result;
 	errno = (int)-result;
 	return -1;
+}
+
+static long syscall_identity(long number, const long *a)
+{
+	long result = syscall_pass(number, a);
+
+	cred_changed(); /* leaves errno alone */
+	return result;
 }
 
 __attribute__((visibility("default"))) long syscall(long number, ...)
@@ -67,6 +77,16 @@ __attribute__((visibility("default"))) long syscall(long number, ...)
 		return msgrcv((int)a[0], (void *)a[1], (size_t)a[2], a[3], (int)a[4]);
 	case SYS_msgctl:
 		return msgctl((int)a[0], (int)a[1], (struct msqid_ds *)a[2]);
+	case SYS_setuid:
+	case SYS_setgid:
+	case SYS_setreuid:
+	case SYS_setregid:
+	case SYS_setresuid:
+	case SYS_setresgid:
+	case SYS_setfsuid:
+	case SYS_setfsgid:
+	case SYS_setgroups:
+		return syscall_identity(number, a);
 	default:
 		return syscall_pass(number, a);
 	}
