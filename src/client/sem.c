@@ -20,6 +20,9 @@
 /* A call backs each part of the file at most once or twice; more is a file that lies. */
 #define SEM_GROW_MAX 32u
 
+/* Operations of a call on the hot path, which does not look at semopm. */
+#define SEM_FAST_OPS SEM_NOPS_MIN
+
 /* Rounds of settling after one call; each one wakes WAKES_MAX sleepers. */
 #define SEM_SETTLE_MAX (2u * SLEEPER_MAX / WAKES_MAX)
 
@@ -384,42 +387,47 @@ static __attribute__((noinline)) int sem_op_slow(int id, const struct sembuf *us
 	return r < 0 ? r : sem_run(&call);
 }
 
-int sem_op(int id, struct sembuf *user_ops, size_t n_ops, const struct timespec *timeout)
+int sem_op(int id, struct sembuf *user_ops, size_t user_n_ops, const struct timespec *timeout)
 {
-	struct abi_sembuf op;
+	uint32_t n_ops = (uint32_t)user_n_ops; /* only the low half counts (ABI-11) */
+	struct abi_sembuf ops[SEM_FAST_OPS];
+	uint32_t need = CRED_READ;
 	struct actor actor;
 	struct wakes wakes;
 	struct view *view;
 	uint32_t depth;
 	int outcome;
 
-	/* Only the low half counts (ABI-11). */
-	if (CLIENT_UNLIKELY((uint32_t)n_ops != 1 || timeout || id < 0 || client_thread.sleeping ||
-			    !process_has_client() ||
-			    !probe_hit(client_thread.readable, user_ops, sizeof(*user_ops))))
-		return sem_op_slow(id, user_ops, (uint32_t)n_ops, timeout);
-	memcpy(&op, user_ops, sizeof(op));
-	view = view_hold(IPC_KIND_SEM, id, op.sem_op != 0 ? CRED_WRITE : CRED_READ, &depth);
+	if (CLIENT_UNLIKELY(n_ops - 1 >= SEM_FAST_OPS || timeout || id < 0 ||
+			    client_thread.sleeping || !process_has_client() ||
+			    !probe_hit(client_thread.readable, user_ops, n_ops * sizeof(*user_ops))))
+		return sem_op_slow(id, user_ops, n_ops, timeout);
+	for (uint32_t i = 0; i < n_ops; i++) {
+		memcpy(&ops[i], &user_ops[i], sizeof(ops[i]));
+		if (ops[i].sem_op != 0)
+			need = CRED_WRITE;
+	}
+	view = view_hold(IPC_KIND_SEM, id, need, &depth);
 	if (CLIENT_UNLIKELY(!view))
-		return sem_op_slow(id, user_ops, (uint32_t)n_ops, timeout);
+		return sem_op_slow(id, user_ops, n_ops, timeout);
 	if (CLIENT_UNLIKELY(!view->is_writable)) {
 		view_release(depth);
-		return sem_op_slow(id, user_ops, (uint32_t)n_ops, timeout);
+		return sem_op_slow(id, user_ops, n_ops, timeout);
 	}
 	process_actor(&actor);
-	wakes.n = 0;
-	outcome = semset_op(&view->set, &actor, &op, 1, &wakes);
-	if (CLIENT_LIKELY(outcome == SEMSET_DONE && wakes.n == 0)) {
-		view_release(depth);
-		return 0;
-	}
-	if (outcome == SEMSET_DONE || outcome == SEMSET_MORE) {
-		(void)sem_carry(view, &actor, outcome, &wakes);
-		view_release(depth);
-		return 0;
-	}
+	outcome = semset_op(&view->set, &actor, ops, n_ops, &wakes);
+	if (CLIENT_UNLIKELY(outcome == SEMSET_MORE ||
+			    (outcome == SEMSET_DONE && wakes.n > 0)))
+		outcome = sem_carry(view, &actor, outcome, &wakes);
 	view_release(depth);
-	return sem_op_slow(id, user_ops, (uint32_t)n_ops, timeout); /* it changed nothing */
+	switch (outcome) {
+	case SEMSET_DONE:
+		return 0;
+	case SEMSET_E_AGAIN:
+		return -EAGAIN;
+	default:
+		return sem_op_slow(id, user_ops, n_ops, timeout); /* it changed nothing */
+	}
 }
 
 /* ------------------------------------------------------------------------------------ semget */

@@ -116,8 +116,8 @@ static inline bool view_is_dead(const struct view *view)
 }
 
 /* The view if it is mapped, alive, and was judged for this need; NULL: view_open has to look. */
-static inline struct view *view_hold(enum ipc_kind kind, int32_t id, uint32_t need,
-				     uint32_t *ret_depth)
+static inline __attribute__((always_inline)) struct view *
+view_hold(enum ipc_kind kind, int32_t id, uint32_t need, uint32_t *ret_depth)
 {
 	_Atomic(struct view *) *entry = &view_table[kind - 1][(uint32_t)id & ABI_INDEX_MASK];
 	struct view *view = atomic_load_explicit(entry, memory_order_relaxed);

@@ -35,6 +35,8 @@
 /* Semaphores in a set and operations in a call, ceilings of the settable limits (LIM-6, LIM-8). */
 #define SEM_NSEMS_MAX 32000u
 #define SEM_NOPS_MAX 500u
+/* semopm is never set below this: calls of so few operations need not look at it. */
+#define SEM_NOPS_MIN 4u
 
 /*
  * Words one small and one large descriptor can change together, and descriptors in an object's file;

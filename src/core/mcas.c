@@ -481,6 +481,8 @@ static int slot_take(struct mcas *mcas, const struct actor *actor, uint32_t n_ch
 	uint32_t patience = large ? MCAS_PATIENCE_LARGE : MCAS_PATIENCE;
 	uint32_t i;
 
+	if (!large && slot_claim(mcas, actor->hint % MCAS_SMALL_SLOTS, actor, ret_hold))
+		return 0; /* as below, without a division */
 	for (i = 0; i < count + patience; i++) {
 		if (slot_claim(mcas, first + (actor->hint + i) % count, actor, ret_hold))
 			return 0;

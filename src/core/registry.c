@@ -127,7 +127,7 @@ void registry_read_limits(const struct registry *registry, struct registry_limit
 	limits.semmni = u32_min(limits.semmni, OBJECT_MAX);
 	limits.msgmni = u32_min(limits.msgmni, OBJECT_MAX);
 	limits.semmsl = u32_min(limits.semmsl, SEM_NSEMS_MAX);
-	limits.semopm = u32_min(limits.semopm, SEM_NOPS_MAX);
+	limits.semopm = u32_max(u32_min(limits.semopm, SEM_NOPS_MAX), SEM_NOPS_MIN);
 	limits.msgmax = u32_min(limits.msgmax, MSG_TEXT_MAX);
 	limits.msgmnb = u32_min(limits.msgmnb, MSG_TEXT_MAX);
 	*ret_limits = limits;

@@ -171,6 +171,21 @@ static inline int semset_word(struct semset *set, uint32_t index, uint64_t *ret_
 	return MCAS_DONE;
 }
 
+/* mcas_change_one with its common case inline. */
+static inline int semset_change(struct semset *set, uint32_t index, uint64_t old, uint64_t new)
+{
+	if (shared64_cas(&set->mcas.words[index], old, new))
+		return MCAS_DONE;
+	return mcas_change_one(&set->mcas, index, old, new);
+}
+
+/* Pid and time.  Who is killed before it has done his operation; only these two lag behind. */
+static inline void cell_stamp(struct semset_cell *cell, const struct actor *actor)
+{
+	shared32_store(&cell->pid, actor->pid);
+	shared64_store(&cell->otime_s, (uint64_t)actor->now_s);
+}
+
 /* --- transactions (semset-txn.c) ------------------------------------------------------------------ */
 
 /* Outcomes between these files, besides those of semset.h. */
@@ -293,5 +308,11 @@ int semwait_finish(struct semset *set, const struct actor *actor, int outcome, s
 
 /* The client's undo row, taken if it has none.  DONE, SEMSET_GROW_ROWS, SEMSET_E_NOMEM. */
 int semrow_find(struct semset *set, uint64_t client, uint32_t *ret_row);
+
+/* Where semrow_find looks first; a whole number of levels, hence a power of two. */
+static inline uint32_t semrow_first_place(const struct semset *set, uint64_t client)
+{
+	return (uint32_t)client & (set->layout.n_rows_first - 1);
+}
 
 #endif

@@ -474,6 +474,7 @@ static int sleeper_end(struct semset *set, const struct actor *actor, uint32_t i
 static int sleepers_end(struct semset *set, const struct actor *actor, struct wakes *wakes)
 {
 	uint32_t end = semset_scan_end(set);
+	uint32_t backed = semset_sleepers_backed(set);
 	uint32_t i;
 	int outcome;
 
@@ -484,8 +485,11 @@ static int sleepers_end(struct semset *set, const struct actor *actor, struct wa
 		if (outcome != SEMSET_DONE)
 			return outcome;
 	}
-	for (i = 0; i < end; i++)
-		(void)shared64_cas(&semset_record(set, i)->head.owner, actor->client, 0);
+	/* All of them: it may have died between claiming one and raising the high-water mark. */
+	for (i = 0; i < backed; i++) {
+		if (shared64_load(&semset_record(set, i)->head.owner) == actor->client)
+			(void)shared64_cas(&semset_record(set, i)->head.owner, actor->client, 0);
+	}
 	return SEMSET_DONE;
 }
 
@@ -509,7 +513,7 @@ int semset_recover(struct semset *set, const struct actor *actor, struct wakes *
 bool semset_holds(const struct semset *set, uint64_t client)
 {
 	uint32_t rows = semset_rows_backed(set);
-	uint32_t end = semset_scan_end(set);
+	uint32_t end = semset_sleepers_backed(set); /* as sleepers_end() */
 	uint32_t i;
 
 	for (i = 0; i < rows; i++) {

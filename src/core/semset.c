@@ -250,6 +250,117 @@ static __attribute__((noinline)) int op_array(struct semset *set, const struct a
 	return SEMSET_E_CORRUPT;
 }
 
+/*
+ * A few operations in the usual situation: nobody sleeps on these semaphores, no word is in the middle
+ * of a change, and nobody is faster.  A transaction in short: each word is read once, all are replaced
+ * with that version.  Whatever is not usual is left to the transaction; nothing has been changed then.
+ */
+#define QUICK_OPS_MAX 4u
+
+struct quick {
+	struct mcas_change changes[2 * QUICK_OPS_MAX];
+	uint32_t n;
+	uint32_t row;
+	bool alters;
+	bool adjusts;
+};
+
+STATIC_ASSERT(2 * QUICK_OPS_MAX <= MCAS_SMALL_MAX);
+
+/* The word's change, begun now if it has none; NULL: not usual. */
+static inline struct mcas_change *quick_change(struct semset *set, struct quick *quick, uint32_t index)
+{
+	struct mcas_change *change;
+	uint64_t word;
+	uint32_t i;
+
+	for (i = 0; i < quick->n; i++) {
+		if (quick->changes[i].index == index)
+			return &quick->changes[i];
+	}
+	word = shared64_load(&set->mcas.words[index]);
+	if (mcas_is_mark(word))
+		return NULL;
+	change = &quick->changes[quick->n++];
+	change->index = index;
+	change->old = word;
+	change->new = mcas_next(word, mcas_payload(word));
+	return change;
+}
+
+static inline bool quick_apply(struct semset *set, struct quick *quick, const struct abi_sembuf *op)
+{
+	struct mcas_change *sem, *undo;
+	uint32_t payload;
+	int32_t value, adjustment;
+
+	sem = quick_change(set, quick, sem_word_index(set, op->sem_num));
+	if (!sem)
+		return false;
+	payload = mcas_payload(sem->new);
+	value = (int32_t)sem_value(payload) + op->sem_op;
+	if ((payload & SEM_WAITERS) || value < 0 || value > ABI_SEMVMX)
+		return false;
+	if (op->sem_op == 0)
+		return value == 0;
+	quick->alters = true;
+	sem->new = mcas_next(sem->old, payload + (uint32_t)op->sem_op);
+	if (!(op->sem_flg & ABI_SEM_UNDO))
+		return true;
+	/* The row's usual place; whether it is ours is looked at when its words have been read. */
+	if (semset_rows_backed(set) <= quick->row)
+		return false;
+	quick->adjusts = true;
+	undo = quick_change(set, quick, undo_word_index(set, quick->row, op->sem_num));
+	if (!undo)
+		return false;
+	adjustment = undo_adjustment(mcas_payload(undo->new), sem_epoch(payload)) - op->sem_op;
+	undo->new = mcas_next(undo->old, undo_payload(adjustment, sem_epoch(payload)));
+	return adjustment >= ABI_SEMAEM_MIN && adjustment <= ABI_SEMAEM_MAX;
+}
+
+/* True: DONE.  False: nothing is done nor decided. */
+static bool op_quick(struct semset *set, const struct actor *actor, const struct abi_sembuf *ops,
+		     uint32_t n_ops)
+{
+	struct mcas_op op;
+	struct quick quick;
+	uint32_t i;
+
+	quick.n = 0;
+	quick.row = semrow_first_place(set, actor->client);
+	quick.alters = false;
+	quick.adjusts = false;
+	for (i = 0; i < n_ops; i++) {
+		if (ops[i].sem_num >= set->layout.n_sems || !quick_apply(set, &quick, &ops[i]))
+			return false;
+	}
+	if (!quick.alters ||
+	    (quick.adjusts && shared64_load(row_owner(set, quick.row)) != actor->client))
+		return false;
+	if (quick.n == 1) {
+		if (semset_change(set, quick.changes[0].index, quick.changes[0].old,
+				  quick.changes[0].new) != MCAS_DONE)
+			return false;
+	} else {
+		op = (struct mcas_op){ quick.changes, quick.n, quick.n };
+		if (!semset_slots_backed(set) || mcas_commit(&set->mcas, actor, &op) != MCAS_DONE)
+			return false;
+	}
+	for (i = 0; i < n_ops; i++)
+		cell_stamp(semset_cell(set, ops[i].sem_num), actor);
+	return true;
+}
+
+static __attribute__((noinline)) int op_many(struct semset *set, const struct actor *actor,
+					     const struct abi_sembuf *ops, uint32_t n_ops,
+					     struct wakes *wakes)
+{
+	if (n_ops <= QUICK_OPS_MAX && op_quick(set, actor, ops, n_ops))
+		return SEMSET_DONE;
+	return op_array(set, actor, ops, n_ops, wakes);
+}
+
 static inline int blocked(const struct abi_sembuf *op)
 {
 	return op->sem_flg & ABI_IPC_NOWAIT ? SEMSET_E_AGAIN : SEMSET_BLOCKED;
@@ -258,8 +369,7 @@ static inline int blocked(const struct abi_sembuf *op)
 int semset_op(struct semset *set, const struct actor *actor, const struct abi_sembuf *ops,
 	      uint32_t n_ops, struct wakes *ret_wakes)
 {
-	struct semset_cell *cell;
-	uint32_t rounds, payload;
+	uint32_t rounds, payload, index;
 	uint64_t word;
 	int32_t value;
 	int rc;
@@ -268,14 +378,14 @@ int semset_op(struct semset *set, const struct actor *actor, const struct abi_se
 	if (semset_is_removed(set))
 		return SEMSET_E_REMOVED;
 	if (n_ops != 1 || (ops->sem_flg & ABI_SEM_UNDO))
-		return op_array(set, actor, ops, n_ops, ret_wakes);
+		return op_many(set, actor, ops, n_ops, ret_wakes);
 	if (ops->sem_num >= set->layout.n_sems)
 		return SEMSET_E_FBIG;
-	cell = semset_cell(set, ops->sem_num);
+	index = sem_word_index(set, ops->sem_num);
 
 	/* One word: what it says decides, and the compare-and-swap proves it. */
 	for (rounds = 0; rounds < MCAS_ROUNDS_MAX; rounds++) {
-		if (semset_word(set, sem_word_index(set, ops->sem_num), &word) != MCAS_DONE)
+		if (semset_word(set, index, &word) != MCAS_DONE)
 			return SEMSET_E_CORRUPT;
 		payload = mcas_payload(word);
 		value = (int32_t)sem_value(payload) + ops->sem_op;
@@ -286,15 +396,14 @@ int semset_op(struct semset *set, const struct actor *actor, const struct abi_se
 		if (ops->sem_op != 0) {
 			if (payload & SEM_WAITERS)
 				return op_array(set, actor, ops, n_ops, ret_wakes);
-			rc = mcas_change_one(&set->mcas, sem_word_index(set, ops->sem_num), word,
-					     mcas_next(word, payload + (uint32_t)ops->sem_op));
+			rc = semset_change(set, index, word,
+					   mcas_next(word, payload + (uint32_t)ops->sem_op));
 			if (rc == MCAS_E_CORRUPT)
 				return SEMSET_E_CORRUPT;
 			if (rc != MCAS_DONE)
 				continue;
 		}
-		shared32_store(&cell->pid, actor->pid);
-		shared64_store(&cell->otime_s, (uint64_t)actor->now_s);
+		cell_stamp(semset_cell(set, ops->sem_num), actor);
 		return SEMSET_DONE;
 	}
 	return SEMSET_E_CORRUPT;

@@ -393,7 +393,8 @@ static bool limits_are_valid(const struct registry_limits *limits)
 {
 	return limits->shmmni <= OBJECT_MAX && limits->semmni <= OBJECT_MAX &&
 	       limits->msgmni <= OBJECT_MAX && limits->semmsl <= SEM_NSEMS_MAX &&
-	       limits->semmns <= INT32_MAX && limits->semopm <= SEM_NOPS_MAX &&
+	       limits->semmns <= INT32_MAX && limits->semopm >= SEM_NOPS_MIN &&
+	       limits->semopm <= SEM_NOPS_MAX &&
 	       limits->msgmax <= MSG_TEXT_MAX && limits->msgmnb <= MSG_TEXT_MAX &&
 	       limits->rmid_forced <= 1;
 }

@@ -14,6 +14,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <time.h>
 
 #include "core/atomic.h"
 
@@ -22,6 +23,7 @@
 #define DEPTH_MAX 20000u
 #define FIBERS_MAX (2 * EXPLORE_ACTORS_MAX) /* actors, and a recovery for each */
 #define CHOICES_MAX (3 * FIBERS_MAX + 1)
+#define SWITCHES_ANY UINT32_MAX
 
 enum fiber_state {
 	FIBER_ABSENT,
@@ -54,6 +56,9 @@ struct world {
 	uint32_t kills_left;
 	uint32_t stops_left;
 	uint32_t slices_left;
+	uint32_t relapses_left;
+	uint32_t switches_left; /* SWITCHES_ANY: as many as there are choices */
+	uint32_t last;          /* who moved last: going on with him is no switch */
 };
 
 static const struct explore_case *now;
@@ -62,6 +67,7 @@ static struct fiber *running;
 static void *scheduler_sp;
 static const char *failure;
 static bool tracing;
+static bool held_back; /* a choice was left out because the switches were used up */
 
 /* --- fibers ---------------------------------------------------------------------------------------- */
 
@@ -177,6 +183,9 @@ static void world_reset(const struct explore_case *explored)
 	world.kills_left = explored->n_kills;
 	world.stops_left = explored->n_stops;
 	world.slices_left = explored->n_slices;
+	world.relapses_left = explored->n_relapses;
+	world.switches_left = SWITCHES_ANY;
+	world.last = FIBERS_MAX;
 	explored->reset();
 	for (i = 0; i < explored->n_actors; i++)
 		fiber_start(i, explored->actor, i);
@@ -191,6 +200,20 @@ static bool fiber_lives(const struct fiber *fiber)
 static bool world_was_disturbed(void)
 {
 	return world.kills_left < now->n_kills || world.stops_left < now->n_stops;
+}
+
+static bool world_may_switch(uint32_t to)
+{
+	if (world.switches_left != 0 || world.last == FIBERS_MAX || world.last == to ||
+	    world.fibers[world.last].state != FIBER_READY)
+		return true;
+	held_back = true;
+	return false;
+}
+
+static bool world_may_kill(uint32_t index)
+{
+	return index < now->n_actors ? world.kills_left > 0 : world.relapses_left > 0;
 }
 
 /* Every choice in this state.  A paused fiber counts only when no other can run. */
@@ -209,9 +232,10 @@ static uint32_t world_choices(struct choice *choices)
 
 		if (!fiber_lives(fiber))
 			continue;
-		if (fiber->state == FIBER_READY || (fiber->state == FIBER_PAUSED && !any_ready))
+		if ((fiber->state == FIBER_READY || (fiber->state == FIBER_PAUSED && !any_ready)) &&
+		    world_may_switch(i))
 			choices[n++] = (struct choice){ CHOICE_RUN, (uint8_t)i };
-		if (world.kills_left && i < now->n_actors)
+		if (world_may_kill(i))
 			choices[n++] = (struct choice){ CHOICE_KILL, (uint8_t)i };
 		if (world.stops_left && i < now->n_actors)
 			choices[n++] = (struct choice){ CHOICE_STOP, (uint8_t)i };
@@ -228,6 +252,10 @@ static void world_step(struct choice choice)
 
 	switch ((enum choice_kind)choice.kind) {
 	case CHOICE_RUN:
+		if (world.switches_left != SWITCHES_ANY && world.last != choice.fiber &&
+		    world.last != FIBERS_MAX && world.fibers[world.last].state == FIBER_READY)
+			world.switches_left--;
+		world.last = choice.fiber;
 		for (i = 0; i < FIBERS_MAX; i++) {
 			if (world.fibers[i].state == FIBER_PAUSED)
 				world.fibers[i].state = FIBER_READY;
@@ -237,6 +265,11 @@ static void world_step(struct choice choice)
 		running = NULL;
 		break;
 	case CHOICE_KILL:
+		if (choice.fiber >= now->n_actors) {
+			world.relapses_left--;
+			fiber_start(choice.fiber, now->recover, fiber->number);
+			break;
+		}
 		world.kills_left--;
 		fiber->state = FIBER_KILLED;
 		if (now->recover)
@@ -339,6 +372,9 @@ static void snapshot_restore(const struct snapshot *snapshot)
 	world.kills_left = snapshot->world.kills_left;
 	world.stops_left = snapshot->world.stops_left;
 	world.slices_left = snapshot->world.slices_left;
+	world.relapses_left = snapshot->world.relapses_left;
+	world.switches_left = snapshot->world.switches_left;
+	world.last = snapshot->world.last;
 	memcpy(now->memory, snapshot->bytes, now->memory_size);
 	for (i = 0; i < FIBERS_MAX; i++) {
 		if (!stack_matters(&world.fibers[i]))
@@ -349,11 +385,29 @@ static void snapshot_restore(const struct snapshot *snapshot)
 	}
 }
 
+#define MIX_LANES 4u
+
 static uint64_t mix(uint64_t hash, const void *bytes, size_t n)
 {
+	const uint64_t factor = UINT64_C(0x9e3779b97f4a7c15);
+	uint64_t lanes[MIX_LANES] = { 1, 2, 3, 4 };
+	uint64_t words[MIX_LANES];
 	const uint8_t *at = bytes;
 	uint64_t word;
+	uint32_t i;
 
+	/* Side by side, as each multiplication waits for the one before it. */
+	for (; n >= sizeof(words); n -= sizeof(words), at += sizeof(words)) {
+		memcpy(words, at, sizeof(words));
+		for (i = 0; i < MIX_LANES; i++) {
+			lanes[i] = (lanes[i] ^ words[i]) * factor;
+			lanes[i] ^= lanes[i] >> 29;
+		}
+	}
+	for (i = 0; i < MIX_LANES; i++) {
+		hash = (hash ^ lanes[i]) * factor;
+		hash ^= hash >> 29;
+	}
 	for (; n >= 8; n -= 8, at += 8) {
 		memcpy(&word, at, 8);
 		hash = (hash ^ word) * UINT64_C(0x9e3779b97f4a7c15);
@@ -379,6 +433,11 @@ static uint64_t world_hash(void)
 	hash = mix(hash, &world.kills_left, sizeof(world.kills_left));
 	hash = mix(hash, &world.stops_left, sizeof(world.stops_left));
 	hash = mix(hash, &world.slices_left, sizeof(world.slices_left));
+	hash = mix(hash, &world.relapses_left, sizeof(world.relapses_left));
+	if (world.switches_left != SWITCHES_ANY) {
+		hash = mix(hash, &world.switches_left, sizeof(world.switches_left));
+		hash = mix(hash, &world.last, sizeof(world.last));
+	}
 	return hash ? hash : 1;
 }
 
@@ -441,57 +500,103 @@ static void result_fail(struct explore_result *result, const char *what,
 				       sizeof(result->schedule) - used);
 }
 
-void explore_all(const struct explore_case *explored, uint64_t states_max,
-		 struct explore_result *ret_result)
+/* One choice from the last state of the path, or one state back. */
+static void search_step(struct snapshot *path, uint32_t *depth, struct visited *visited,
+			struct explore_result *result)
+{
+	struct snapshot *top = &path[*depth - 1];
+	const char *what;
+
+	if (top->next == top->n_choices) {
+		free(top->bytes);
+		top->bytes = NULL;
+		--*depth;
+		return;
+	}
+	snapshot_restore(top);
+	world_step(top->choices[top->next++]);
+	result->n_steps++;
+	if (failure) {
+		result_fail(result, failure, path, *depth);
+		return;
+	}
+	if (!visited_add(visited, world_hash()))
+		return;
+	result->n_states++;
+	if (*depth == DEPTH_MAX) {
+		result_fail(result, "a schedule does not end", path, *depth);
+		return;
+	}
+	snapshot_take(&path[*depth]);
+	if (path[*depth].n_choices == 0) {
+		result->n_ends++;
+		what = world_check();
+		if (what)
+			result_fail(result, what, path, *depth);
+	}
+	++*depth;
+}
+
+/* Adds to the result; true if it came to the end of what `switches` allow. */
+static bool search(const struct explore_case *explored, uint32_t switches, uint64_t states_max,
+		   struct explore_result *result)
 {
 	struct snapshot *path = calloc(DEPTH_MAX, sizeof(*path));
 	struct visited visited = { NULL, 0, 0 };
-	const char *what;
 	uint32_t depth = 1;
+	bool complete;
 
 	if (!path)
 		abort();
-	*ret_result = (struct explore_result){ .n_states = 1 };
 	world_reset(explored);
+	world.switches_left = switches;
+	held_back = false;
+	result->n_states++;
 	(void)visited_add(&visited, world_hash());
 	snapshot_take(&path[0]);
-	while (depth > 0 && !ret_result->failure && ret_result->n_states < states_max) {
-		struct snapshot *top = &path[depth - 1];
-
-		if (top->next == top->n_choices) {
-			free(top->bytes);
-			top->bytes = NULL;
-			depth--;
-			continue;
-		}
-		snapshot_restore(top);
-		world_step(top->choices[top->next++]);
-		ret_result->n_steps++;
-		if (failure) {
-			result_fail(ret_result, failure, path, depth);
-			break;
-		}
-		if (!visited_add(&visited, world_hash()))
-			continue;
-		ret_result->n_states++;
-		if (depth == DEPTH_MAX) {
-			result_fail(ret_result, "a schedule does not end", path, depth);
-			break;
-		}
-		snapshot_take(&path[depth]);
-		if (path[depth].n_choices == 0) {
-			ret_result->n_ends++;
-			what = world_check();
-			if (what)
-				result_fail(ret_result, what, path, depth);
-		}
-		depth++;
-	}
-	ret_result->exhausted = depth == 0;
+	while (depth > 0 && !result->failure && result->n_states < states_max)
+		search_step(path, &depth, &visited, result);
+	complete = depth == 0;
 	while (depth > 0)
 		free(path[--depth].bytes);
 	free(path);
 	free(visited.table);
+	return complete;
+}
+
+void explore_all(const struct explore_case *explored, uint64_t states_max,
+		 struct explore_result *ret_result)
+{
+	clock_t start = clock();
+	uint32_t switches;
+
+	*ret_result = (struct explore_result){ 0 };
+	ret_result->exhausted = search(explored, SWITCHES_ANY, states_max / 4, ret_result);
+	for (switches = 0; !ret_result->exhausted && !ret_result->failure; switches++) {
+		if (!search(explored, switches, states_max, ret_result))
+			break;
+		ret_result->switches = switches;
+		ret_result->exhausted = !held_back;
+	}
+	ret_result->seconds = (double)(clock() - start) / CLOCKS_PER_SEC;
+}
+
+void explore_report(const struct explore_result *result)
+{
+	double seconds = result->seconds > 0.001 ? result->seconds : 0.001;
+
+	(void)printf("# %llu states, %llu steps, %llu schedules ended, %.0f steps/s",
+		     (unsigned long long)result->n_states, (unsigned long long)result->n_steps,
+		     (unsigned long long)result->n_ends, (double)result->n_steps / seconds);
+	if (result->n_states)
+		(void)printf(", %.0f states/s", (double)result->n_states / seconds);
+	if (result->exhausted)
+		(void)printf(", exhaustive");
+	else if (result->n_states)
+		(void)printf(", all with up to %u switches", result->switches);
+	(void)printf("\n");
+	if (result->failure)
+		(void)printf("# %s\n# schedule: %s\n", result->failure, result->schedule);
 }
 
 static uint64_t random_next(uint64_t *state)
@@ -527,6 +632,7 @@ void explore_random(const struct explore_case *explored, uint64_t seed, uint64_t
 		    struct explore_result *ret_result)
 {
 	struct choice choices[CHOICES_MAX], choice;
+	clock_t start = clock();
 	uint64_t walk, random;
 	uint32_t n, steps;
 	size_t used;
@@ -550,6 +656,7 @@ void explore_random(const struct explore_case *explored, uint64_t seed, uint64_t
 		ret_result->n_ends++;
 		ret_result->failure = world_check();
 	}
+	ret_result->seconds = (double)(clock() - start) / CLOCKS_PER_SEC;
 }
 
 const char *explore_replay(const struct explore_case *explored, const char *schedule)

@@ -23,6 +23,7 @@ struct explore_case {
 	uint32_t n_actors;
 	uint32_t n_kills; /* at most so many actors are killed, at any step of theirs */
 	uint32_t n_stops; /* at most so many are stopped for ever */
+	uint32_t n_relapses; /* recoveries killed, and run again from the start, at any step of theirs */
 	void (*reset)(void);
 	void (*actor)(uint32_t number);
 	/* Runs as its own actor once `number` has been killed.  NULL: nothing runs. */
@@ -42,11 +43,18 @@ struct explore_result {
 	char schedule[16384]; /* of the failure: r3 = actor 3 moves, K3 is killed, S3 stops; 8.. recover */
 	uint64_t n_states;
 	uint64_t n_steps;
-	uint64_t n_ends; /* complete schedules */
-	bool exhausted;  /* every state was seen */
+	uint64_t n_ends;   /* complete schedules */
+	double seconds;    /* of processor time */
+	bool exhausted;    /* every state was seen */
+	uint32_t switches; /* if not: every schedule with that many switches was, but for the last level */
 };
 
-/* Depth-first over every choice; stops at the first failure or after states_max states. */
+/*
+ * Depth-first over every choice, for a quarter of states_max.  If that is not enough: every schedule
+ * with no switch away from an actor that could go on, then with one, two, ... until states_max; kills
+ * and stops are free.  Most bugs need few switches, and a part of a depth-first search only varies
+ * the ends of its schedules.  Stops at the first failure.
+ */
 void explore_all(const struct explore_case *explored, uint64_t states_max,
 		 struct explore_result *ret_result);
 
@@ -56,6 +64,9 @@ void explore_random(const struct explore_case *explored, uint64_t seed, uint64_t
 
 /* One schedule again, as a failure printed it; prints every access.  What the check says at its end. */
 const char *explore_replay(const struct explore_case *explored, const char *schedule);
+
+/* Prints what was covered, as a TAP comment; after a failure also why, and its schedule. */
+void explore_report(const struct explore_result *result);
 
 /* Called by an actor: sleeps until explore_wake() with the same address, as a futex does. */
 void explore_sleep(const volatile void *address);

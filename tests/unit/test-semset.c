@@ -7,7 +7,7 @@
 #include <sys/mman.h>
 #include <unistd.h>
 
-#include "core/semset.h"
+#include "core/semset-internal.h"
 #include "model/semset-file.h"
 #include "model/semset-step.h"
 
@@ -511,6 +511,27 @@ static void setval_voids_everybodys_adjustment_also_after_65536_of_them(void **s
 	semset_file_deinit(&file);
 }
 
+/* The one who set it was killed before he cleared what the older epoch had left. */
+static void adjustment_of_an_older_epoch_left_behind_does_not_count(void **state)
+{
+	struct semset_file file;
+	uint32_t index;
+	uint64_t word;
+
+	(void)state;
+	semset_file_init(&file, 1);
+	do_one(&file, &alice, 0, 7, UNDO);
+	index = sem_word_index(&file.set, 0);
+	assert_int_equal(mcas_read(&file.set.mcas, index, &word), MCAS_DONE);
+	assert_int_equal(mcas_change_one(&file.set.mcas, index, word,
+					 mcas_next(word, (sem_epoch(mcas_payload(word)) + 1) << 16 | 7)),
+			 MCAS_DONE);
+	do_one(&file, &alice, 0, 3, UNDO);
+	assert_int_equal(semset_file_recover(&file, &alice), SEMSET_DONE);
+	assert_int_equal(value_of(&file, 0), 7);
+	semset_file_deinit(&file);
+}
+
 static void rows_grow_until_full_and_are_found_again(void **state)
 {
 	struct semset_file file;
@@ -735,6 +756,7 @@ int main(void)
 		cmocka_unit_test(exit_of_a_holder_grants_the_next),
 		cmocka_unit_test(adjustment_out_of_range_is_erange),
 		cmocka_unit_test(setval_voids_everybodys_adjustment_also_after_65536_of_them),
+		cmocka_unit_test(adjustment_of_an_older_epoch_left_behind_does_not_count),
 		cmocka_unit_test(rows_grow_until_full_and_are_found_again),
 		cmocka_unit_test(grant_to_a_dead_sleeper_is_handed_back_once),
 		cmocka_unit_test(grant_before_setval_is_not_handed_back),
