@@ -6,6 +6,7 @@
 #include "client/conn.h"
 #include "client/cred.h"
 #include "client/ns.h"
+#include "client/sleeping.h"
 #include "client/view.h"
 #include "sys/raw.h"
 
@@ -17,6 +18,15 @@ STATIC_ASSERT(IPC_NOWAIT == ABI_IPC_NOWAIT && IPC_PRIVATE == ABI_IPC_PRIVATE);
 static const struct registry *ipc_registry(void)
 {
 	return atomic_load_explicit(&ns_registry, memory_order_acquire);
+}
+
+int ipc_begin(void)
+{
+	int r = ns_open(false);
+
+	if (r == 0 && client_thread.sleeping)
+		sleeping_cancel_all();
+	return r;
 }
 
 /* The sum of a *get's size and permission checks on an object that exists.  Its id or -errno. */

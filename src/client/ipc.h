@@ -6,6 +6,12 @@
 
 #include "core/registry.h"
 
+/*
+ * What a call that is not on a hot path begins with: the namespace is open, and a sleep of this thread
+ * that it interrupts (it is made in a signal handler, or after a jump) is over.  0 or -errno.
+ */
+int ipc_begin(void);
+
 /* *get (IPC-16..28): size is bytes or semaphores, 0 for queues.  The id or -errno. */
 int ipc_get(enum ipc_kind kind, int32_t key, uint64_t size, uint32_t flags);
 

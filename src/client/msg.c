@@ -519,11 +519,9 @@ int msg_control(int id, int command, void *argument)
 
 	if (id < 0 || command < 0)
 		return -EINVAL;
-	r = ns_open(false);
+	r = ipc_begin();
 	if (r < 0)
 		return r;
-	if (client_thread.sleeping)
-		sleeping_cancel_all();
 	switch (command) {
 	case IPC_INFO:
 	case MSG_INFO:

@@ -682,11 +682,9 @@ int sem_control(int id, int number, int command, union sem_argument argument)
 
 	if (id < 0)
 		return -EINVAL;
-	r = ns_open(false);
+	r = ipc_begin();
 	if (r < 0)
 		return r;
-	if (client_thread.sleeping)
-		sleeping_cancel_all();
 	if (command == SETVAL || command == SETALL)
 		r = conn_identify();
 	if (r < 0)

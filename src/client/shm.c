@@ -328,11 +328,9 @@ int shm_attach(int id, const void *address, int flags, void **ret_address)
 		return -EINVAL;
 	r = shm_judge_address(address, flags, &wanted);
 	if (r == 0)
-		r = ns_open(false);
+		r = ipc_begin();
 	if (r < 0)
 		return r;
-	if (client_thread.sleeping)
-		sleeping_cancel_all();
 	r = conn_identify();
 	if (r < 0)
 		return r;
@@ -517,11 +515,9 @@ int shm_control(int id, int command, struct shmid_ds *argument)
 
 	if (id < 0 || command < 0)
 		return -EINVAL;
-	r = ns_open(false);
+	r = ipc_begin();
 	if (r < 0)
 		return r;
-	if (client_thread.sleeping)
-		sleeping_cancel_all();
 	switch (command) {
 	case IPC_INFO:
 		return shm_fill_limits(argument);

@@ -306,17 +306,27 @@ static void address_note(struct image *image, uint64_t address, uint32_t entry)
 	shared32_store(best, entry + 1);
 }
 
+/* The entry at an index of the caller's, if it is in this state; NULL: it is not. */
+static struct entry *entry_in_state(struct image *image, uint32_t index, uint32_t state,
+				    uint64_t *ret_word)
+{
+	struct entry *entry;
+
+	if (index >= LEDGER_ATTACH_MAX)
+		return NULL;
+	entry = &image->entries[index];
+	*ret_word = shared64_load(&entry->state);
+	return word_state(*ret_word) == state ? entry : NULL;
+}
+
 void ledger_attach_end(struct ledger *ledger, uint32_t entry_index, uint64_t address)
 {
 	struct image *image = image_of(ledger);
 	struct entry *entry;
 	uint64_t word;
 
-	if (entry_index >= LEDGER_ATTACH_MAX)
-		return;
-	entry = &image->entries[entry_index];
-	word = shared64_load(&entry->state);
-	if (word_state(word) != LEDGER_ATTACHING)
+	entry = entry_in_state(image, entry_index, LEDGER_ATTACHING, &word);
+	if (!entry)
 		return;
 	shared64_store(&entry->address, address);
 	shared64_raise(&entry->attach_ns, shared64_load(&entry->begin_ns));
@@ -331,11 +341,8 @@ void ledger_attach_undo(struct ledger *ledger, uint32_t entry_index)
 	uint64_t word;
 	bool stamped;
 
-	if (entry_index >= LEDGER_ATTACH_MAX)
-		return;
-	entry = &image->entries[entry_index];
-	word = shared64_load(&entry->state);
-	if (word_state(word) != LEDGER_ATTACHING)
+	entry = entry_in_state(image, entry_index, LEDGER_ATTACHING, &word);
+	if (!entry)
 		return;
 	/* An entry that was taken with stamps goes back to keeping them. */
 	stamped = shared64_load(&entry->detach_ns) != 0;
@@ -436,11 +443,8 @@ void ledger_detach_end(struct ledger *ledger, uint32_t entry_index, uint64_t now
 	uint64_t word;
 	int32_t shmid;
 
-	if (entry_index >= LEDGER_ATTACH_MAX)
-		return;
-	entry = &image->entries[entry_index];
-	word = shared64_load(&entry->state);
-	if (word_state(word) != STATE_DETACHING)
+	entry = entry_in_state(image, entry_index, STATE_DETACHING, &word);
+	if (!entry)
 		return;
 	shmid = word_shmid(word);
 	shared64_raise(&entry->forked_ns, shared64_load(&image->header.fork_ns));
