@@ -12,9 +12,12 @@
 #define PLACE_TRIES_MAX 8u
 
 #if UINTPTR_MAX > 0xffffffffu
-/* Below where the kernel begins from the top, above where programs and their heaps are. */
-#define PLACE_START ((uintptr_t)0x600000000000)
-#define PLACE_SIZE ((uintptr_t)0x100000000000)
+/*
+ * Below where the kernel begins from the top, above where programs and their heaps are, and above the
+ * 4 TiB from 0x600000000000 that a program built with AddressSanitizer has reserved for its heap.
+ */
+#define PLACE_START ((uintptr_t)0x650000000000)
+#define PLACE_SIZE ((uintptr_t)0x0a0000000000)
 
 static _Atomic uintptr_t place_next;
 
