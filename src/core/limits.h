@@ -34,20 +34,27 @@
 
 /* Semaphores in a set and operations in a call, ceilings of the settable limits (LIM-6, LIM-8). */
 #define SEM_NSEMS_MAX 32000u
+#ifndef SEM_NOPS_MAX
 #define SEM_NOPS_MAX 500u
+#endif
 /* semopm is never set below this: calls of so few operations need not look at it. */
 #define SEM_NOPS_MIN 4u
 
 /*
  * Words one small and one large descriptor can change together, and descriptors in an object's file;
- * a thread holds one only while it commits.  The explorer builds the units with fewer, and with less
- * patience, to keep its state space small.
+ * a thread holds one only while it commits.  Resident ones, of small size, stay with one thread; two each.
+ * The explorer builds the units with fewer, and with less patience, to keep its state space small.
  */
 #ifndef MCAS_SMALL_MAX
 #define MCAS_SMALL_MAX 14u
 #define MCAS_SMALL_SLOTS 16u
 #define MCAS_LARGE_MAX 1022u
 #define MCAS_LARGE_SLOTS 2u
+#endif
+#define MCAS_RESIDENT_MAX 100u
+/* In a set's file: for half as many threads; others use the small ones. */
+#ifndef SEMSET_RESIDENT_SLOTS
+#define SEMSET_RESIDENT_SLOTS 60u
 #endif
 
 /* Looks at an undecided change before it is undone: a running owner is done by then. */
@@ -66,6 +73,8 @@
  * only a peer that rewrites the words on purpose reaches this (P5).
  */
 #define MCAS_ROUNDS_MAX 1000000u
+/* Marks met one after the other in one word: so many only if somebody puts them there on purpose. */
+#define MCAS_MARKS_MAX 1000u
 
 /* Sleepers in one object's file. */
 #ifndef SLEEPER_MAX

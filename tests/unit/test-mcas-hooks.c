@@ -12,7 +12,8 @@
 
 #include "core/mcas.h"
 
-enum { FILE_SIZE = 128 * 1024, SLOTS_OFF = 4096, LARGE_OFF = 65536 };
+enum { FILE_SIZE = 128 * 1024, SLOTS_OFF = 4096, RESIDENT_OFF = 32768, LARGE_OFF = 65536 };
+enum { N_RESIDENT = 4 };
 enum { WORD_X = 1, WORD_Y = 2, WORD_Z = 3 };
 #define CLIENT_A 0x10001u
 #define CLIENT_B 0x10002u
@@ -21,6 +22,7 @@ enum { WORD_X = 1, WORD_Y = 2, WORD_Z = 3 };
 static _Alignas(64) uint8_t file[FILE_SIZE];
 static struct mcas mcas;
 
+static uint32_t slot_a, slot_b;      /* of the actors, if they have their own */
 static unsigned steps_left;          /* until `at_step` */
 static void (*at_step)(void);        /* what happens there, once */
 static jmp_buf out_of_a, out_of_b;
@@ -51,7 +53,10 @@ static void file_reset(void)
 {
 	memset(file, 0, sizeof(file));
 	mcas_init(&mcas, file, sizeof(file), SLOTS_OFF, LARGE_OFF);
+	mcas_init_resident(&mcas, RESIDENT_OFF, N_RESIDENT);
 	steps_left = 0;
+	slot_a = MCAS_SLOT_NONE;
+	slot_b = MCAS_SLOT_NONE;
 }
 
 static uint64_t read_word(uint32_t index)
@@ -65,7 +70,10 @@ static uint64_t read_word(uint32_t index)
 /* Adds to two words in one commit, trying again as a caller does.  Bounded. */
 static int add_both(uint64_t client, uint32_t first, uint32_t second, uint32_t amount)
 {
-	struct actor actor = { .client = client, .pid = 1, .hint = client == CLIENT_B };
+	struct actor actor = { .client = client,
+			       .pid = 1,
+			       .hint = client == CLIENT_B,
+			       .slot = client == CLIENT_B ? slot_b : slot_a };
 	struct mcas_change changes[2];
 	int tries, outcome = MCAS_E_BUSY;
 
@@ -273,6 +281,87 @@ static void seized_owner_that_goes_on_loses_and_doubles_nothing(void **state)
 	assert_true(seized > 5);
 }
 
+static void run_handler(void)
+{
+	steps_left = 0;
+	b_outcome = add_both(CLIENT_B, WORD_Y, WORD_Z, 50);
+	if (b_outcome == MCAS_DONE)
+		b_outcome = add_both(CLIENT_B, WORD_Y, WORD_Z, 50);
+}
+
+/* A signal handler inside a call takes descriptors that all share, as B does here. */
+static void handler_inside_any_step_of_a_call_with_its_own_descriptors(void **state)
+{
+	struct actor a = { .client = CLIENT_A };
+	unsigned n;
+	int outcome;
+
+	(void)state;
+	for (n = 1; n < STEPS_MAX; n++) {
+		file_reset();
+		slot_a = mcas_resident_bind(&mcas, &a);
+		assert_int_not_equal(slot_a, MCAS_SLOT_NONE);
+		if (!run_a(n, run_handler, &outcome))
+			break;
+		assert_int_equal(outcome, MCAS_DONE);
+		assert_int_equal(b_outcome, MCAS_DONE);
+		assert_int_equal(mcas_payload(read_word(WORD_X)), 1);
+		assert_int_equal(mcas_payload(read_word(WORD_Y)), 101);
+		assert_int_equal(mcas_payload(read_word(WORD_Z)), 100);
+		mcas_resident_release(&mcas, CLIENT_A, slot_a);
+		assert_true(mcas_verify(&mcas));
+	}
+	assert_in_range(n, 15, STEPS_MAX - 1);
+}
+
+/* A leaves its call by a jump at step n; its next call, in the same descriptors, ends what is left. */
+static void left_by_a_jump_at_any_step_and_called_again(void **state)
+{
+	struct actor a = { .client = CLIENT_A };
+	unsigned n;
+	int outcome;
+
+	(void)state;
+	for (n = 1; n < STEPS_MAX; n++) {
+		uint32_t x;
+
+		file_reset();
+		slot_a = mcas_resident_bind(&mcas, &a);
+		if (!run_a(n, leave_a, &outcome) || outcome == MCAS_DONE)
+			break;
+		x = mcas_payload(read_word(WORD_X));
+		assert_true(x <= 1);
+		assert_int_equal(add_both(CLIENT_A, WORD_Z, WORD_Y, 10), MCAS_DONE);
+		assert_int_equal(add_both(CLIENT_A, WORD_Z, WORD_Y, 10), MCAS_DONE);
+		assert_int_equal(mcas_payload(read_word(WORD_X)), x);
+		assert_int_equal(mcas_payload(read_word(WORD_Y)), 20 + x);
+		mcas_resident_release(&mcas, CLIENT_A, slot_a);
+		assert_true(mcas_verify(&mcas));
+		assert_false(mcas_is_mark(shared64_load(&mcas.words[WORD_X])));
+		assert_int_equal(mcas_payload(read_word(WORD_X)), x);
+	}
+	assert_in_range(n, 10, STEPS_MAX - 1);
+}
+
+static void pairs_are_bound_once_and_come_back(void **state)
+{
+	struct actor a = { .client = CLIENT_A }, b = { .client = CLIENT_B };
+	uint32_t first, second;
+
+	(void)state;
+	file_reset();
+	first = mcas_resident_bind(&mcas, &a);
+	second = mcas_resident_bind(&mcas, &b);
+	assert_int_not_equal(first, MCAS_SLOT_NONE);
+	assert_int_not_equal(second, MCAS_SLOT_NONE);
+	assert_int_not_equal(first, second);
+	assert_int_equal(mcas_resident_bind(&mcas, &a), MCAS_SLOT_NONE);
+	mcas_recover(&mcas, CLIENT_B);
+	assert_int_equal(mcas_resident_bind(&mcas, &a), second);
+	mcas_resident_release(&mcas, CLIENT_A, first);
+	assert_int_equal(mcas_resident_bind(&mcas, &b), first);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -281,6 +370,9 @@ int main(void)
 		cmocka_unit_test(b_killed_at_any_step_inside_any_step_of_a_is_all_or_nothing),
 		cmocka_unit_test(exhausted_slots_are_seized_from_owner_stopped_at_any_step),
 		cmocka_unit_test(seized_owner_that_goes_on_loses_and_doubles_nothing),
+		cmocka_unit_test(handler_inside_any_step_of_a_call_with_its_own_descriptors),
+		cmocka_unit_test(left_by_a_jump_at_any_step_and_called_again),
+		cmocka_unit_test(pairs_are_bound_once_and_come_back),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL) != 0;
