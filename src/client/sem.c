@@ -11,8 +11,10 @@
 #include "client/conn.h"
 #include "client/ns.h"
 #include "client/ipc.h"
+#include "client/patience.h"
 #include "client/place.h"
 #include "client/probe.h"
+#include "client/sem-one.h"
 #include "client/sleeping.h"
 #include "sys/raw.h"
 #include "sys/wait.h"
@@ -25,10 +27,6 @@
 
 /* Rounds of settling after one call; each one wakes WAKES_MAX sleepers. */
 #define SEM_SETTLE_MAX (2u * SLEEPER_MAX / WAKES_MAX)
-
-/* Looks at a set that would block before going to sleep, and pauses between them. */
-#define SEM_SPIN_TRIES 12
-#define SEM_SPIN_PAUSES 24
 
 /* How often one who may only read looks whether all has become zero. */
 #define SEM_READONLY_POLL_NS 10000000ull
@@ -108,13 +106,14 @@ static int sem_carry(struct view *view, const struct actor *actor, int outcome, 
 }
 
 /* One attempt, with the storage it may need. */
-static int sem_attempt(struct view *view, const struct sem_call *call)
+static int sem_attempt(struct view *view, uint32_t depth, const struct sem_call *call)
 {
 	struct actor actor;
 	struct wakes wakes;
 	int outcome = SEMSET_E_NOMEM;
 
 	process_actor(&actor);
+	actor.slot = view_slot(view, depth);
 	for (uint32_t i = 0; i < SEM_GROW_MAX; i++) {
 		wakes.n = 0;
 		outcome = semset_op(&view->set, &actor, call->ops, call->n_ops, &wakes);
@@ -125,7 +124,7 @@ static int sem_attempt(struct view *view, const struct sem_call *call)
 }
 
 /* As sem_attempt, but blocked means that it stands in the file. */
-static int sem_attempt_or_stand(struct view *view, const struct sem_call *call,
+static int sem_attempt_or_stand(struct view *view, uint32_t depth, const struct sem_call *call,
 				struct sleeping *sleeping)
 {
 	struct actor actor;
@@ -133,6 +132,7 @@ static int sem_attempt_or_stand(struct view *view, const struct sem_call *call,
 	int outcome = SEMSET_E_NOMEM;
 
 	process_actor(&actor);
+	actor.slot = view_slot(view, depth);
 	for (uint32_t i = 0; i < SEM_GROW_MAX; i++) {
 		wakes.n = 0;
 		outcome = semset_op_or_wait(&view->set, &actor, call->ops, call->n_ops, &wakes,
@@ -202,54 +202,81 @@ static int sem_sleep(struct sleeping *sleeping, const struct sem_call *call, uin
 	return sem_errno(outcome);
 }
 
-/* Another CPU may be about to post: looks a few times before paying for a sleep. */
-static int sem_spin(const struct sem_call *call)
+/* One more try of a call that was blocked; SEMSET_UNUSUAL: what has changed is for others to see. */
+static int sem_try_again(const struct sem_call *call)
 {
-	int outcome = SEMSET_BLOCKED;
+	uint32_t depth;
+	struct view *view = view_hold(IPC_KIND_SEM, call->id, call->need, &depth);
+	int outcome;
 
-	for (int i = 0; i < SEM_SPIN_TRIES && outcome == SEMSET_BLOCKED; i++) {
-		struct view *view;
-		uint32_t depth;
-
-		for (int j = 0; j < SEM_SPIN_PAUSES; j++)
-			shared_pause();
-		view = view_hold(IPC_KIND_SEM, call->id, call->need, &depth);
-		if (!view)
-			return SEMSET_BLOCKED;
-		outcome = sem_attempt(view, call);
-		view_release(depth);
-	}
+	if (!view)
+		return SEMSET_UNUSUAL;
+	outcome = sem_attempt(view, depth, call);
+	view_release(depth);
 	return outcome;
 }
 
-static int sem_block(const struct sem_call *call)
+/* Grows with every change of the semaphore that the call names first. */
+static uint32_t sem_progress(const struct sem_call *call)
+{
+	uint32_t depth;
+	struct view *view = view_hold(IPC_KIND_SEM, call->id, call->need, &depth);
+	uint32_t progress;
+
+	if (!view)
+		return 0;
+	progress = semset_progress(&view->set, call->ops[0].sem_num);
+	view_release(depth);
+	return progress;
+}
+
+/* The rest of a call that was blocked, from where it offers others the CPU.  Signals are blocked. */
+static int sem_wait(const struct sem_call *call, struct patience *patience, uint64_t signals)
 {
 	struct sleeping sleeping = {
 		.what = SLEEPING_SEMOP,
 		.kind = IPC_KIND_SEM,
 		.id = call->id,
 	};
-	uint64_t signals;
+	int outcome = SEMSET_BLOCKED;
 	struct view *view;
 	uint32_t depth;
-	int outcome;
 	int r;
 
-	if (sleeping_may_spin()) {
-		outcome = sem_spin(call);
-		if (outcome != SEMSET_BLOCKED)
-			return sem_errno(outcome);
-	}
-	signals = process_block_signals();
+	while (outcome == SEMSET_BLOCKED && patience_yield(patience, sem_progress(call)))
+		outcome = sem_try_again(call);
+	if (outcome != SEMSET_BLOCKED && outcome != SEMSET_UNUSUAL)
+		return sem_errno(outcome);
 	r = view_get(IPC_KIND_SEM, call->id, call->need, &view, &depth);
-	if (r == 0) {
-		outcome = sem_attempt_or_stand(view, call, &sleeping);
-		view_release(depth);
-		r = outcome == SEMSET_WAITING ? sem_sleep(&sleeping, call, signals)
-					      : sem_errno(outcome);
+	if (r < 0)
+		return r;
+	outcome = sem_attempt_or_stand(view, depth, call, &sleeping);
+	view_release(depth);
+	return outcome == SEMSET_WAITING ? sem_sleep(&sleeping, call, signals) : sem_errno(outcome);
+}
+
+/* A call that was found to be blocked, on a set that existed then. */
+static int sem_block(const struct sem_call *call)
+{
+	uint32_t key = (uint32_t)call->id << 16 ^ (uint32_t)call->id >> 16 ^ call->ops[0].sem_num;
+	struct patience patience;
+	int outcome = SEMSET_BLOCKED;
+	uint64_t signals;
+	int r;
+
+	patience_begin(&patience, key, call->deadline_ns);
+	while (outcome == SEMSET_BLOCKED && patience_spin(&patience))
+		outcome = sem_try_again(call);
+	if (outcome == SEMSET_BLOCKED || outcome == SEMSET_UNUSUAL) {
+		signals = process_block_signals();
+		r = sem_wait(call, &patience, signals);
+		patience_end(&patience, sem_progress(call));
+		process_restore_signals(signals);
+	} else {
+		patience_end(&patience, 0);
+		r = sem_errno(outcome);
 	}
-	process_restore_signals(signals);
-	return r;
+	return r == -EINVAL ? -EIDRM : r; /* removed meanwhile (SEM-39) */
 }
 
 /* A wait for zero by one whom the kernel lets read and no more: it looks from time to time. */
@@ -317,7 +344,7 @@ static int sem_run(const struct sem_call *call)
 		view_release(depth);
 		return sem_wait_readonly(call);
 	}
-	outcome = sem_attempt(view, call);
+	outcome = sem_attempt(view, depth, call);
 	view_release(depth);
 	if (outcome == SEMSET_BLOCKED && call->may_sleep)
 		return sem_block(call);
@@ -398,7 +425,8 @@ int sem_op(int id, struct sembuf *user_ops, size_t user_n_ops, const struct time
 	uint32_t depth;
 	int outcome;
 
-	if (CLIENT_UNLIKELY(n_ops - 1 >= SEM_FAST_OPS || timeout || id < 0 ||
+	if (CLIENT_UNLIKELY(n_ops - 1 >= SEM_FAST_OPS || id < 0 ||
+			    (timeout && !sem_timeout_is_good(timeout)) ||
 			    client_thread.sleeping || !process_has_client() ||
 			    !probe_hit(client_thread.readable, user_ops, n_ops * sizeof(*user_ops))))
 		return sem_op_slow(id, user_ops, n_ops, timeout);
@@ -415,6 +443,7 @@ int sem_op(int id, struct sembuf *user_ops, size_t user_n_ops, const struct time
 		return sem_op_slow(id, user_ops, n_ops, timeout);
 	}
 	process_actor(&actor);
+	actor.slot = view_slot(view, depth);
 	outcome = semset_op(&view->set, &actor, ops, n_ops, &wakes);
 	if (CLIENT_UNLIKELY(outcome == SEMSET_MORE ||
 			    (outcome == SEMSET_DONE && wakes.n > 0)))

@@ -2,10 +2,15 @@
 #include "client/sleeping.h"
 
 #include <pthread.h>
+#include <time.h>
 
 #include "client/process.h"
 #include "sys/raw.h"
 #include "sys/wait.h"
+
+#ifndef SYS_ppoll
+#define SYS_ppoll SYS_ppoll_time64
+#endif
 
 void sleeping_begin(struct sleeping *sleeping)
 {
@@ -99,7 +104,7 @@ void sleeping_before_jump(void)
 
 	if (client_thread.sleeping)
 		sleeping_cancel_all();
-	if (client_thread.depth > 0)
+	if (thread_has_hazards())
 		client_thread.has_jumped = 1;
 	errno = saved;
 }
@@ -109,6 +114,28 @@ static void sleeping_cancelled(void *argument)
 	(void)argument;
 	if (client_thread.sleeping)
 		sleeping_cancel_all();
+}
+
+/*
+ * True if a signal that came while signals were blocked has run a handler just now.  Only the kernel
+ * knows which of the pending ones are ignored.
+ */
+static bool sleeping_was_interrupted(uint64_t signals)
+{
+	struct timespec none = {0};
+	uint64_t pending = 0;
+
+	(void)raw_call2(SYS_rt_sigpending, &pending, sizeof(pending));
+	if (!(pending & ~signals))
+		return false;
+	return raw_call6(SYS_ppoll, 0, 0, RAW_ARGUMENT(&none), RAW_ARGUMENT(&signals),
+			 sizeof(signals), 0) == -EINTR;
+}
+
+/* word NULL: it was interrupted already. */
+static int sleeping_wait_on(const struct shared32 *word, uint32_t expected, uint64_t deadline_ns)
+{
+	return word ? wait_on(word, expected, deadline_ns) : -EINTR;
 }
 
 /* Cancellation can take effect in here, by the program's choice or because it is a point. */
@@ -122,52 +149,49 @@ static int sleeping_wait_word(const struct shared32 *word, uint32_t expected, ui
 		int type;
 
 		(void)pthread_setcanceltype(PTHREAD_CANCEL_ASYNCHRONOUS, &type);
-		r = wait_on(word, expected, deadline_ns);
+		r = sleeping_wait_on(word, expected, deadline_ns);
 		(void)pthread_setcanceltype(type, &type);
 	} else {
-		r = wait_on(word, expected, deadline_ns);
+		r = sleeping_wait_on(word, expected, deadline_ns);
 	}
 	pthread_cleanup_pop(0);
 	return r;
 }
 
-int sleeping_wait(struct sleeping *sleeping, uint64_t deadline_ns, uint64_t signals, bool is_point)
+/* The word that it waits on, and what that word is while it has to wait.  NULL: look again. */
+static const struct shared32 *sleeping_word(const struct sleeping *sleeping, uint32_t *ret_expected)
 {
 	bool is_sem = sleeping->kind == IPC_KIND_SEM;
 	uint32_t word_index = is_sem ? sleeping->sem.word_index : sleeping->msg.word_index;
-	uint32_t expected = is_sem ? sleeping->sem.expected : sleeping->msg.expected;
 	const struct shared32 *word = NULL;
-	struct mcas *mcas;
+	const struct mcas *mcas;
 	struct view *view;
 	uint32_t depth;
-	int r = 0;
 
 	view = view_hold_mapped(sleeping->kind, sleeping->id, &depth);
 	if (!view)
-		return 0;
+		return NULL;
 	mcas = is_sem ? &view->set.mcas : &view->queue.mcas;
 	if (word_index < mcas->n_words)
 		word = shared64_low_half(&mcas->words[word_index]);
 	view_release(depth);
 	/* Should it be unmapped now, the kernel says so, and the look that follows finds it gone. */
-	process_restore_signals(signals);
-	if (word)
-		r = sleeping_wait_word(word, expected, deadline_ns, is_point);
-	(void)process_block_signals();
-	return r;
+	*ret_expected = is_sem ? sleeping->sem.expected : sleeping->msg.expected;
+	return word;
 }
 
-bool sleeping_may_spin(void)
+int sleeping_wait(struct sleeping *sleeping, uint64_t deadline_ns, uint64_t signals, bool is_point)
 {
-	static _Atomic int cpus;
-	uint64_t mask[64] = {0};
-	int n = atomic_load_explicit(&cpus, memory_order_relaxed);
+	uint32_t expected;
+	const struct shared32 *word = sleeping_word(sleeping, &expected);
+	int r;
 
-	if (n == 0) {
-		(void)raw_call3(SYS_sched_getaffinity, 0, sizeof(mask), mask);
-		for (size_t i = 0; i < ARRAY_SIZE(mask); i++)
-			n += __builtin_popcountll(mask[i]);
-		atomic_store_explicit(&cpus, n == 0 ? 1 : n, memory_order_relaxed);
-	}
-	return n > 1;
+	if (!word)
+		return 0;
+	if (sleeping_was_interrupted(signals))
+		word = NULL; /* but a cancellation takes effect */
+	process_restore_signals(signals);
+	r = sleeping_wait_word(word, expected, deadline_ns, is_point);
+	(void)process_block_signals();
+	return r;
 }

@@ -38,7 +38,8 @@ void sleeping_end(struct sleeping *sleeping);
 
 /*
  * Sleeps until something happened to the sleeper, restoring the signal mask meanwhile.  0: look
- * again; -EINTR; -ETIMEDOUT.  is_point: it is a cancellation point.
+ * again; -EINTR, also for a signal that came while they were blocked; -ETIMEDOUT.  is_point: it is a
+ * cancellation point.
  */
 int sleeping_wait(struct sleeping *sleeping, uint64_t deadline_ns, uint64_t signals, bool is_point);
 
@@ -53,8 +54,5 @@ void sleeping_after_fork(void);
 
 /* Before a longjmp. */
 void sleeping_before_jump(void);
-
-/* True if it may pay to wait for another CPU to do something. */
-bool sleeping_may_spin(void);
 
 #endif

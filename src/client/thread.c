@@ -76,9 +76,10 @@ void thread_begin(void)
 	uint32_t tid = (uint32_t)raw_call0(SYS_gettid);
 
 	client_thread.hint = tid;
-	client_thread.depth = 0;
 	if (table)
 		client_thread.record = thread_claim(table, tid);
+	client_thread.slots_number = client_thread.record ? (uint32_t)(client_thread.record - table)
+							  : THREAD_RECORDS_MAX;
 	if (!client_thread.record)
 		atomic_store(&thread_records_full, true);
 }
@@ -128,14 +129,38 @@ bool thread_fence_all(void)
 	return raw_call3(SYS_membarrier, MEMBARRIER_CMD_PRIVATE_EXPEDITED, 0, 0) == 0;
 }
 
-void thread_hazards_full(void)
+uint32_t thread_hazard_find(void)
 {
-	if (client_thread.has_jumped) {
-		/* So deep only because frames were left by longjmp: their hazards are stale. */
-		client_thread.has_jumped = 0;
-		client_thread.depth = 0;
-		return;
+	struct thread_record *record;
+
+	if (!client_thread.record)
+		thread_begin();
+	record = client_thread.record;
+	for (uint32_t i = 0; record && i < THREAD_HAZARDS_MAX; i++) {
+		if (!atomic_load_explicit(&record->hazards[i], memory_order_relaxed))
+			return i;
 	}
-	if (client_thread.record)
-		atomic_store(&client_thread.record->overflowed, 1);
+	if (record && client_thread.has_jumped) {
+		/* All taken only because frames were left by longjmp: these hazards are stale. */
+		client_thread.has_jumped = 0;
+		/* The outermost call may still be there, in the middle of a commit. */
+		client_thread.slots_number = THREAD_RECORDS_MAX;
+		for (uint32_t i = 0; i < THREAD_HAZARDS_MAX; i++)
+			atomic_store(&record->hazards[i], NULL);
+		return 0;
+	}
+	if (record)
+		atomic_store(&record->overflowed, 1);
+	return THREAD_HAZARDS_MAX;
+}
+
+bool thread_has_hazards(void)
+{
+	struct thread_record *record = client_thread.record;
+
+	for (uint32_t i = 0; record && i < THREAD_HAZARDS_MAX; i++) {
+		if (atomic_load_explicit(&record->hazards[i], memory_order_relaxed))
+			return true;
+	}
+	return false;
 }

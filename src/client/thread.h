@@ -38,17 +38,30 @@ struct thread_record {
 
 STATIC_ASSERT(sizeof(struct thread_record) <= 64);
 
+/* What patience.c remembers of waits for one thing. */
+struct thread_habit {
+	uint8_t spin_level; /* how often in a row spinning did not pay */
+	uint8_t spin_left_out; /* times that it is still to be left out */
+	bool was_short;     /* the last wait: yielding may pay */
+	uint8_t yield_harm; /* how often it lost the CPU to strangers */
+	uint16_t yield_left_out;
+	uint16_t yield_good; /* how often in a row it did not */
+};
+
+#define THREAD_HABITS 16u
+
 struct sleeping;
 
 struct thread {
 	struct thread_record *record; /* NULL: none yet */
+	uint32_t slots_number; /* of the record, for view_slot(); THREAD_RECORDS_MAX: not that */
 	struct sleeping *sleeping;    /* innermost call that stands as a sleeper */
-	uint32_t depth;               /* hazards in use */
-	uint32_t has_jumped;          /* some of them may belong to frames that a longjmp left */
+	uint32_t has_jumped;          /* hazards may belong to frames that a longjmp left */
 	uint32_t hint;
 	uint32_t ranges_next;
 	struct thread_range readable[THREAD_RANGES_MAX];
 	struct thread_range writable[THREAD_RANGES_MAX];
+	struct thread_habit habits[THREAD_HABITS]; /* by hashed key */
 };
 
 extern _Thread_local struct thread client_thread;
@@ -65,7 +78,10 @@ bool thread_any_uses(const void *view);
 /* Makes every thread pass a full barrier.  False: the kernel cannot, reclaim nothing. */
 bool thread_fence_all(void);
 
-/* Slow part of a hazard: the stack of them is full. */
-void thread_hazards_full(void);
+/* Slow part of a hazard: the first one is taken.  A free one, or THREAD_HAZARDS_MAX. */
+uint32_t thread_hazard_find(void);
+
+/* True if the thread uses any view. */
+bool thread_has_hazards(void);
 
 #endif

@@ -12,6 +12,7 @@
 #include <fcntl.h>
 #include <limits.h>
 #include <string.h>
+#include <sys/mman.h>
 
 #include "client/ns.h"
 #include "client/place.h"
@@ -44,15 +45,31 @@ static struct view *view_free;
 static uint32_t view_n_retired;
 static uint32_t view_n_opened;
 
+/* Where fork children find zeros; NULL: the kernel cannot, or has no memory. */
+static uint8_t *view_slots_allocate(size_t size)
+{
+	uint8_t *slots = place_private(size);
+
+	if (slots && raw_call3(SYS_madvise, slots, size, MADV_WIPEONFORK) != 0) {
+		place_unmap(slots, size);
+		slots = NULL;
+	}
+	return slots;
+}
+
 static struct view *view_allocate(void)
 {
 	struct view *view = view_free;
 
 	if (!view) {
+		size_t n = VIEW_SLAB_SIZE / sizeof(*view);
+		uint8_t *slots = view_slots_allocate(n * VIEW_SLOTS_MAX);
+
 		view = place_private(VIEW_SLAB_SIZE);
 		if (!view)
 			return NULL;
-		for (size_t i = 0; i < VIEW_SLAB_SIZE / sizeof(*view); i++) {
+		for (size_t i = 0; i < n; i++) {
+			view[i].slots = slots ? slots + i * VIEW_SLOTS_MAX : NULL;
 			view[i].next = view_free;
 			view_free = &view[i];
 		}
@@ -66,6 +83,33 @@ static void view_put_back(struct view *view)
 {
 	view->next = view_free;
 	view_free = view;
+}
+
+uint32_t view_take_slot(struct view *view)
+{
+	struct actor actor;
+	uint32_t slot;
+
+	process_actor(&actor);
+	if (view->kind != IPC_KIND_SEM || !semset_bind_slot(&view->set, &actor, &slot))
+		return MCAS_SLOT_NONE;
+	view->slots[client_thread.slots_number] =
+		(uint8_t)(slot == MCAS_SLOT_NONE ? VIEW_SLOT_REFUSED : slot);
+	return slot;
+}
+
+/* Gives the threads' slots back; nobody uses the view any more. */
+static void view_release_slots(struct view *view)
+{
+	uint64_t client = atomic_load(&process_page->client);
+
+	for (uint32_t i = 0; i < VIEW_SLOTS_MAX && view->slots; i++) {
+		if (view->slots[i] == MCAS_SLOT_NONE)
+			continue;
+		if (view->slots[i] != VIEW_SLOT_REFUSED && !view_is_dead(view))
+			mcas_resident_release(&view->set.mcas, client, view->slots[i]);
+		view->slots[i] = MCAS_SLOT_NONE;
+	}
 }
 
 /* Unmaps what was retired and is not in use. */
@@ -84,6 +128,7 @@ static void view_reclaim(void)
 		}
 		*link = view->next;
 		view_n_retired--;
+		view_release_slots(view);
 		place_unmap(view->base, view->size);
 		view_put_back(view);
 	}
@@ -273,7 +318,7 @@ static int view_open_again(struct view *view, uint32_t need, uint64_t judged, ui
 	if (fd < 0)
 		return fd;
 	(void)raw_call1(SYS_close, fd);
-	if (!is_writable)
+	if (!is_writable || !view->is_writable)
 		judged &= ~(uint64_t)CRED_WRITE;
 	atomic_store(&view->judged, judged);
 	atomic_store(&view->live_value, live_value);

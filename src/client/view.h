@@ -11,6 +11,7 @@
 #include <errno.h>
 
 #include "client/cred.h"
+#include "client/process.h"
 #include "client/thread.h"
 #include "core/msgq.h"
 #include "core/registry.h"
@@ -18,6 +19,10 @@
 
 /* Openings that others may undo at once before a call gives up. */
 #define VIEW_TRIES_MAX 16u
+
+/* Threads of a process that may have descriptors of their own (mcas.h); in view->slots by number. */
+#define VIEW_SLOTS_MAX 256u
+#define VIEW_SLOT_REFUSED 0xffu
 
 struct view {
 	_Atomic uint64_t live_value; /* *live when the caller was judged last */
@@ -29,6 +34,8 @@ struct view {
 	bool is_noted; /* in the ledger */
 	void *base;
 	uint64_t size;
+	/* The threads' slots in the object, or NULL.  A fork child finds zeros, as it has none. */
+	uint8_t *slots;
 	struct view *next; /* list of all, or of the retired, or of the free */
 	struct view *previous;
 	union {
@@ -73,33 +80,62 @@ int view_back(const struct view *view, uint64_t offset, uint64_t size);
 /* Wakes those who sleep on these words. */
 void view_wake(const struct mcas *mcas, const struct wakes *wakes);
 
-static inline void view_release(uint32_t depth)
+/* Nobody unmaps the view now, if it still is in the table. */
+static inline void view_protect(struct thread_record *record, uint32_t hazard,
+				const struct view *view)
 {
-	struct thread_record *record = client_thread.record;
-
-	if (CLIENT_LIKELY(record && depth < THREAD_HAZARDS_MAX))
-		atomic_store_explicit(&record->hazards[depth], NULL, memory_order_release);
-	client_thread.depth = depth;
+	atomic_store_explicit(&record->hazards[hazard], view, memory_order_relaxed);
+	atomic_signal_fence(memory_order_seq_cst); /* the other side makes us pass a full barrier */
 }
 
-/* Takes the next hazard of the thread; its number is for view_release. */
+static inline void view_release(uint32_t hazard)
+{
+	if (CLIENT_LIKELY(hazard < THREAD_HAZARDS_MAX))
+		atomic_store_explicit(&client_thread.record->hazards[hazard], NULL,
+				      memory_order_release);
+}
+
+/*
+ * Takes a hazard of the thread; its number is for view_release.  The first one, but in a handler
+ * that interrupted its user.  A handler that comes between looking and storing leaves it free.
+ */
 static inline uint32_t view_hazard(const struct view *view)
 {
-	uint32_t depth = client_thread.depth;
+	struct thread_record *record = client_thread.record;
+	uint32_t hazard = 0;
 
-	if (CLIENT_UNLIKELY(!client_thread.record))
-		thread_begin();
-	if (CLIENT_UNLIKELY(depth >= THREAD_HAZARDS_MAX)) {
-		thread_hazards_full();
-		depth = client_thread.depth;
-	}
-	client_thread.depth = depth + 1; /* first, so that a handler does not take the same one */
-	atomic_signal_fence(memory_order_seq_cst);
-	if (CLIENT_LIKELY(client_thread.record && depth < THREAD_HAZARDS_MAX))
-		atomic_store_explicit(&client_thread.record->hazards[depth], view,
-				      memory_order_relaxed);
-	atomic_signal_fence(memory_order_seq_cst); /* the other side makes us pass a full barrier */
-	return depth;
+	if (CLIENT_UNLIKELY(!record || atomic_load_explicit(&record->hazards[0],
+							    memory_order_relaxed)))
+		hazard = thread_hazard_find();
+	if (CLIENT_LIKELY(hazard < THREAD_HAZARDS_MAX))
+		view_protect(client_thread.record, hazard, view);
+	return hazard;
+}
+
+/* True if what was protected is still the one in the table, and of this id. */
+static inline bool view_is_still(_Atomic(struct view *) *entry, const struct view *view, int32_t id)
+{
+	return atomic_load_explicit(entry, memory_order_acquire) == view && view->id == id;
+}
+
+/* Takes a slot for the calling thread, if there is one to be had. */
+uint32_t view_take_slot(struct view *view);
+
+/*
+ * The calling thread's slot in a set: for its outermost call alone, which has the first hazard.  It is
+ * taken at the first use.
+ */
+static inline uint32_t view_slot(struct view *view, uint32_t hazard)
+{
+	uint32_t number = client_thread.slots_number;
+	uint32_t slot;
+
+	if (CLIENT_UNLIKELY(hazard != 0 || number >= VIEW_SLOTS_MAX || !view->slots))
+		return MCAS_SLOT_NONE;
+	slot = view->slots[number];
+	if (CLIENT_UNLIKELY(slot == MCAS_SLOT_NONE))
+		return view_take_slot(view);
+	return slot == VIEW_SLOT_REFUSED ? MCAS_SLOT_NONE : slot;
 }
 
 /* True while the object exists and its owner and mode are those that were judged. */
@@ -115,6 +151,16 @@ static inline bool view_is_dead(const struct view *view)
 	return (uint32_t)shared64_load(view->live) != (uint32_t)view->id + 1;
 }
 
+/* True if the object exists, and the caller was found to be allowed everything. */
+static inline bool view_is_allowed(const struct view *view)
+{
+	uint64_t generation = atomic_load_explicit(&cred_generation, memory_order_relaxed);
+
+	return view_is_current(view) &&
+	       atomic_load_explicit(&view->judged, memory_order_relaxed) ==
+		       (generation << 3 | CRED_READ | CRED_WRITE);
+}
+
 /* The view if it is mapped, alive, and was judged for this need; NULL: view_open has to look. */
 static inline __attribute__((always_inline)) struct view *
 view_hold(enum ipc_kind kind, int32_t id, uint32_t need, uint32_t *ret_depth)
@@ -127,11 +173,10 @@ view_hold(enum ipc_kind kind, int32_t id, uint32_t need, uint32_t *ret_depth)
 	if (CLIENT_UNLIKELY(!view))
 		return NULL;
 	depth = view_hazard(view);
-	if (CLIENT_UNLIKELY(atomic_load_explicit(entry, memory_order_acquire) != view))
+	if (CLIENT_UNLIKELY(!view_is_still(entry, view, id) || !view_is_current(view)))
 		goto miss;
 	judged = atomic_load_explicit(&view->judged, memory_order_relaxed);
-	if (CLIENT_UNLIKELY(view->id != id || !view_is_current(view) ||
-			    judged >> 3 !=
+	if (CLIENT_UNLIKELY(judged >> 3 !=
 				    atomic_load_explicit(&cred_generation, memory_order_relaxed) ||
 			    (judged & need) != need))
 		goto miss;

@@ -26,6 +26,12 @@
 
 /* Words one call may look at before it takes the file for a liar's: seconds. */
 #define SEMTX_BUDGET (UINT32_C(1) << 29)
+/* Wakes a list takes; the explorer builds with fewer. */
+#ifndef SEMSET_WAKES_MAX
+#define SEMSET_WAKES_MAX WAKES_MAX
+#endif
+/* After so many tries in vain a transaction ends no more sleepers at once than a list holds. */
+#define SEMTX_TRIES_MODEST 8u
 /* Tries of one transaction, and those that found every descriptor taken. */
 #define SEMTX_TRIES_MAX 1000000u
 #define SEMTX_BUSY_MAX 2000u
@@ -104,6 +110,8 @@ static inline uint32_t undo_payload(int32_t adjustment, uint32_t epoch)
 /* Argument of a DONE state: the result, and whether a later SETVAL bars handing it back. */
 #define DONE_RESULT_MASK 0xffu
 #define DONE_VOID 0x100u
+/* It was on no list of wakes: one commit ends more sleepers than a list holds.  Settling tells it. */
+#define DONE_UNTOLD 0x200u
 
 /* An undo row whose process is at its end: seen by no new call of that process. */
 #define ROW_CLOSING (UINT64_C(1) << 63)
@@ -116,12 +124,13 @@ static inline struct semset_header *semset_header(const struct semset *set)
 
 static inline struct semset_cell *semset_cell(const struct semset *set, uint32_t sem)
 {
-	return (struct semset_cell *)(void *)(set->base + set->layout.sems_off) + sem;
+	return (struct semset_cell *)(void *)(set->base + sizeof(struct semset_header)) + sem;
 }
 
 static inline uint32_t sem_word_index(const struct semset *set, uint32_t sem)
 {
-	return (uint32_t)(set->layout.sems_off / 8) + sem * (uint32_t)(sizeof(struct semset_cell) / 8);
+	(void)set; /* every set begins like this */
+	return (uint32_t)(sizeof(struct semset_header) / 8 + sem * (sizeof(struct semset_cell) / 8));
 }
 
 static inline uint32_t undo_word_index(const struct semset *set, uint32_t row, uint32_t sem)
@@ -171,6 +180,19 @@ static inline int semset_word(struct semset *set, uint32_t index, uint64_t *ret_
 	return MCAS_DONE;
 }
 
+/* mcas_look with its common case inline. */
+static inline int semset_look(struct semset *set, uint32_t index, uint64_t *ret_found,
+			      uint64_t *ret_word)
+{
+	uint64_t word = shared64_load(&set->mcas.words[index]);
+
+	if (mcas_is_mark(word))
+		return mcas_look(&set->mcas, index, ret_found, ret_word);
+	*ret_found = word;
+	*ret_word = word;
+	return MCAS_DONE;
+}
+
 /* mcas_change_one with its common case inline. */
 static inline int semset_change(struct semset *set, uint32_t index, uint64_t old, uint64_t new)
 {
@@ -194,6 +216,7 @@ enum semtx_outcome {
 	SEMTX_RETRY = 101,    /* the situation is another: the caller begins anew */
 	SEMTX_STALE = 102,    /* a word changed while the transaction was built: build again */
 	SEMTX_ROW_GONE = 103, /* the undo row is no longer that client's */
+	SEMSET_UNUSUAL = 104, /* semset_one(): neither done nor decided */
 };
 
 #define SEMTX_PID 1u     /* sempid becomes mark.pid */
@@ -225,7 +248,8 @@ struct semtx {
 	bool dirty;   /* there is something to commit */
 	bool touched; /* a value changes */
 	bool settle;  /* every sleeper is looked at, not only those that name a touched semaphore */
-	bool more;    /* further grants may be due after the commit */
+	bool more;    /* further grants may be due after the commit, or sleepers to be told */
+	bool modest;  /* others are in the way: the fewer words the better */
 };
 
 /* Somebody's array: the caller's own or a sleeper's.  ops is private memory, sem_num in range. */

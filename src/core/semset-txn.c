@@ -53,6 +53,8 @@ int semtx_add(struct semtx *tx, uint32_t word_index, uint64_t old, uint32_t *ret
 	if (entry >= tx->n_max)
 		return SEMTX_FULL;
 	tx->changes[entry].index = word_index;
+	/* The rows come last in the file; semset-undo.c says what they depend on. */
+	tx->changes[entry].is_dependent = word_index >= undo_word_index(tx->set, 0, 0);
 	tx->changes[entry].old = old;
 	tx->changes[entry].new = mcas_next(old, mcas_payload(old));
 	tx->marks[entry].pid = 0;
@@ -71,13 +73,15 @@ int semtx_add(struct semtx *tx, uint32_t word_index, uint64_t old, uint32_t *ret
 int semtx_entry(struct semtx *tx, uint32_t word_index, uint32_t *ret_entry)
 {
 	uint32_t entry = semtx_find(tx, word_index);
-	uint64_t word;
+	uint64_t word, found;
 
 	if (entry != UINT32_MAX) {
 		*ret_entry = entry;
 		return 0;
 	}
-	if (semset_word(tx->set, word_index, &word) != MCAS_DONE)
+	/* Who only reads may not follow up what others have decided: the file may not be writable. */
+	if ((tx->actor ? semset_look(tx->set, word_index, &found, &word)
+		       : semset_word(tx->set, word_index, &word)) != MCAS_DONE)
 		return SEMSET_E_CORRUPT;
 	return semtx_add(tx, word_index, word, ret_entry);
 }
@@ -327,6 +331,7 @@ static int tx_run(struct semtx *tx, semtx_build *build, void *context)
 	int outcome;
 
 	for (tries = 0; tries < SEMTX_TRIES_MAX && tx->budget > 0; tries++) {
+		tx->modest = tries >= SEMTX_TRIES_MODEST;
 		outcome = tx_try(tx, build, context);
 		semtx_spend(tx, tx->n);
 		if (outcome == SEMSET_E_NOMEM && busy++ < SEMTX_BUSY_MAX)

@@ -12,9 +12,12 @@
  * be anywhere.  Two threads that claim at the same time may get two rows: both are their process's,
  * and both are applied.
  *
+ * A row's word is guarded by its semaphore's (mcas.h): what changes an adjustment changes at least the
+ * version of the semaphore, and whoever reads one has looked at the semaphore before.
+ *
  * Giving up a row of a process that may still have threads: its owner word says CLOSING, then every
- * word gets a new version, then it is free.  Who uses a row looks at the owner after reading the
- * word, so he either sees CLOSING or his commit fails at the version (or came first and is applied).
+ * semaphore gets a new version, then it is free.  Who uses a row looks at the owner after reading the
+ * semaphore, so he either sees CLOSING or his commit fails at the version (or came first and is applied).
  */
 #include "core/semset-internal.h"
 
@@ -95,7 +98,8 @@ static int grants_void(struct semtx *tx, const struct assignment *assignment)
 		word_index = sleeper_word(&tx->set->sleepers, i);
 		if (semset_word(tx->set, word_index, &word) != MCAS_DONE)
 			return SEMSET_E_CORRUPT;
-		if (sleeper_state(word) != SLEEPER_DONE || sleeper_argument(word) != SEMSET_DONE ||
+		if (sleeper_state(word) != SLEEPER_DONE ||
+		    (sleeper_argument(word) & ~DONE_UNTOLD) != SEMSET_DONE ||
 		    !semwait_load(tx->set, i, &wait))
 			continue;
 		for (k = 0; k < wait.array.n_ops; k++) {
@@ -107,7 +111,7 @@ static int grants_void(struct semtx *tx, const struct assignment *assignment)
 		if (semtx_add(tx, word_index, word, &entry))
 			return tx->large ? 0 : SEMTX_FULL;
 		semtx_set_payload(tx, entry,
-				  sleeper_payload(SLEEPER_DONE, SEMSET_DONE | DONE_VOID));
+				  sleeper_payload(SLEEPER_DONE, sleeper_argument(word) | DONE_VOID));
 	}
 	return 0;
 }
@@ -134,38 +138,54 @@ static int build_assignment(struct semtx *tx, void *context)
 	return grants_void(tx, assignment);
 }
 
-/* Clears what an older epoch has left in the row's word.  False: the file lies. */
-static bool undo_word_sweep(struct semset *set, uint32_t row, uint32_t sem)
-{
-	uint32_t index = undo_word_index(set, row, sem);
-	uint64_t undo, word;
-	uint32_t rounds;
+struct sweep {
+	uint32_t row;
+	uint32_t sem;
+};
 
-	for (rounds = 0; rounds < MCAS_ROUNDS_MAX; rounds++) {
-		/* In this order: an epoch read later is never behind the one the adjustment was made in. */
-		if (semset_word(set, index, &undo) != MCAS_DONE)
-			return false;
-		if ((uint16_t)mcas_payload(undo) == 0)
-			return true;
-		if (semset_word(set, sem_word_index(set, sem), &word) != MCAS_DONE)
-			return false;
-		if (sem_epoch(mcas_payload(undo)) == sem_epoch(mcas_payload(word)) ||
-		    mcas_change_one(&set->mcas, index, undo, mcas_next(undo, 0)) == MCAS_DONE)
-			return true;
-	}
-	return false;
+/* Clears what an older epoch has left in a row's word. */
+static int build_sweep(struct semtx *tx, void *context)
+{
+	const struct sweep *sweep = context;
+	uint32_t index = undo_word_index(tx->set, sweep->row, sweep->sem);
+	uint32_t entry, undo;
+	uint64_t word;
+	int rc;
+
+	rc = semtx_entry(tx, sem_word_index(tx->set, sweep->sem), &entry);
+	if (rc)
+		return rc;
+	if (semset_word(tx->set, index, &word) != MCAS_DONE)
+		return SEMSET_E_CORRUPT;
+	if ((uint16_t)mcas_payload(word) == 0 ||
+	    sem_epoch(mcas_payload(word)) == sem_epoch(semtx_payload(tx, entry)))
+		return SEMSET_DONE;
+	rc = semtx_add(tx, index, word, &undo);
+	if (rc)
+		return rc;
+	semtx_set_payload(tx, undo, 0);
+	tx->dirty = true;
+	return SEMSET_DONE;
 }
 
-static void undo_sweep(struct semset *set, uint32_t first, uint32_t n)
+/* What the epochs before the caller's have left is there by now: his commit had it followed up. */
+static void undo_sweep(struct semset *set, const struct actor *actor, uint32_t first, uint32_t n)
 {
 	uint32_t backed = semset_rows_backed(set);
+	struct sweep sweep;
 	uint32_t row, i;
+	uint64_t word;
 
 	for (row = 0; row < backed; row++) {
 		if (shared64_load(row_owner(set, row)) == 0)
 			continue;
 		for (i = 0; i < n; i++) {
-			if (!undo_word_sweep(set, row, first + i))
+			if (semset_word(set, undo_word_index(set, row, first + i), &word) != MCAS_DONE)
+				return;
+			if ((uint16_t)mcas_payload(word) == 0)
+				continue;
+			sweep = (struct sweep){ row, first + i };
+			if (semtx_run(set, actor, build_sweep, &sweep, NULL) != SEMSET_DONE)
 				return;
 		}
 	}
@@ -179,7 +199,7 @@ static int assign(struct semset *set, const struct actor *actor, struct assignme
 	outcome = semtx_run(set, actor, build_assignment, assignment, wakes);
 	if (outcome != SEMSET_DONE && outcome != SEMSET_MORE)
 		return outcome;
-	undo_sweep(set, assignment->first, assignment->n);
+	undo_sweep(set, actor, assignment->first, assignment->n);
 	return outcome;
 }
 
@@ -245,17 +265,18 @@ static uint32_t clamped(int32_t value)
 static int drain_one(struct semtx *tx, uint32_t row, uint32_t sem)
 {
 	uint32_t entry, undo, payload;
-	uint64_t word;
+	uint64_t guard, found, word;
 	int32_t value;
 	int rc;
 
-	if (semset_word(tx->set, undo_word_index(tx->set, row, sem), &word) != MCAS_DONE)
+	if (semset_look(tx->set, sem_word_index(tx->set, sem), &found, &guard) != MCAS_DONE ||
+	    semset_word(tx->set, undo_word_index(tx->set, row, sem), &word) != MCAS_DONE)
 		return SEMSET_E_CORRUPT;
 	if ((uint16_t)mcas_payload(word) == 0)
 		return 0;
 	if (tx->n + 2 > tx->n_max)
 		return SEMTX_FULL;
-	rc = semtx_entry(tx, sem_word_index(tx->set, sem), &entry);
+	rc = semtx_add(tx, sem_word_index(tx->set, sem), guard, &entry);
 	if (rc)
 		return rc;
 	rc = semtx_add(tx, undo_word_index(tx->set, row, sem), word, &undo);
@@ -295,22 +316,25 @@ static int build_drain(struct semtx *tx, void *context)
 	return SEMSET_DONE;
 }
 
-/* Gives each word of the row a new version.  False: one holds an adjustment again. */
+/* Gives what guards each word of the row a new version.  False: one holds an adjustment again. */
 static bool row_renew(struct semset *set, uint32_t row)
 {
 	uint32_t sem, index, rounds;
 	uint64_t word;
 
 	for (sem = 0; sem < set->layout.n_sems; sem++) {
-		index = undo_word_index(set, row, sem);
+		index = sem_word_index(set, sem);
 		for (rounds = 0; rounds < MCAS_ROUNDS_MAX; rounds++) {
 			if (semset_word(set, index, &word) != MCAS_DONE)
 				return true; /* not to be cured here, nor of use to anybody */
-			if ((uint16_t)mcas_payload(word) != 0)
-				return false;
-			if (mcas_change_one(&set->mcas, index, word, mcas_next(word, 0)) == MCAS_DONE)
+			if (semset_change(set, index, word, mcas_next(word, mcas_payload(word))) ==
+			    MCAS_DONE)
 				break;
 		}
+		if (semset_word(set, undo_word_index(set, row, sem), &word) != MCAS_DONE)
+			return true;
+		if ((uint16_t)mcas_payload(word) != 0)
+			return false;
 	}
 	return true;
 }
@@ -428,7 +452,7 @@ static int build_hand_back(struct semtx *tx, void *context)
 		return SEMTX_RETRY;
 	semtx_set_payload(tx, entry, sleeper_payload(SLEEPER_FREE, 0));
 	tx->dirty = true;
-	if (sleeper_argument(tx->changes[entry].old) != SEMSET_DONE ||
+	if ((sleeper_argument(tx->changes[entry].old) & ~DONE_UNTOLD) != SEMSET_DONE ||
 	    !semwait_load(tx->set, back->index, wait))
 		return SEMSET_DONE;
 	for (i = wait->array.n_ops; i > 0; i--) {
@@ -439,8 +463,8 @@ static int build_hand_back(struct semtx *tx, void *context)
 	return SEMSET_DONE;
 }
 
-/* Makes a dead client's sleeper FREE.  DONE or an outcome. */
-static int sleeper_end(struct semset *set, const struct actor *actor, uint32_t index,
+/* Makes a dead client's sleeper FREE; keep: what was granted to it stays done.  DONE or an outcome. */
+static int sleeper_end(struct semset *set, const struct actor *actor, uint32_t index, bool keep,
 		       struct wakes *wakes)
 {
 	uint32_t word_index = sleeper_word(&set->sleepers, index);
@@ -456,7 +480,8 @@ static int sleeper_end(struct semset *set, const struct actor *actor, uint32_t i
 			return SEMSET_E_CORRUPT;
 		if (shared64_load(&semset_record(set, index)->head.owner) != actor->client)
 			return SEMSET_DONE;
-		if (sleeper_state(word) == SLEEPER_WAITING) {
+		if (sleeper_state(word) == SLEEPER_WAITING ||
+		    (keep && sleeper_state(word) == SLEEPER_DONE)) {
 			(void)mcas_change_one(&set->mcas, word_index, word,
 					      mcas_next(word, sleeper_payload(SLEEPER_FREE, 0)));
 			continue;
@@ -470,8 +495,8 @@ static int sleeper_end(struct semset *set, const struct actor *actor, uint32_t i
 	return SEMSET_E_CORRUPT;
 }
 
-/* Ends the sleepers of a dead client, then frees their records. */
-static int sleepers_end(struct semset *set, const struct actor *actor, struct wakes *wakes)
+/* Ends the sleepers of a client's dead threads, then frees their records. */
+static int sleepers_end(struct semset *set, const struct actor *actor, bool keep, struct wakes *wakes)
 {
 	uint32_t end = semset_scan_end(set);
 	uint32_t backed = semset_sleepers_backed(set);
@@ -481,7 +506,7 @@ static int sleepers_end(struct semset *set, const struct actor *actor, struct wa
 	for (i = 0; i < end; i++) {
 		if (shared64_load(&semset_record(set, i)->head.owner) != actor->client)
 			continue;
-		outcome = sleeper_end(set, actor, i, wakes);
+		outcome = sleeper_end(set, actor, i, keep, wakes);
 		if (outcome != SEMSET_DONE)
 			return outcome;
 	}
@@ -493,17 +518,33 @@ static int sleepers_end(struct semset *set, const struct actor *actor, struct wa
 	return SEMSET_DONE;
 }
 
-int semset_recover(struct semset *set, const struct actor *actor, struct wakes *ret_wakes)
+static void slots_recover(struct semset *set, uint64_t client)
 {
 	struct mcas mcas = set->mcas;
-	int outcome;
 
-	ret_wakes->n = 0;
 	if (!shared32_load(&semset_header(set)->large_backed))
 		mcas.large = NULL;
 	if (semset_slots_backed(set))
-		mcas_recover(&mcas, actor->client);
-	outcome = sleepers_end(set, actor, ret_wakes);
+		mcas_recover(&mcas, client);
+}
+
+int semset_execed(struct semset *set, const struct actor *actor, struct wakes *ret_wakes)
+{
+	int outcome;
+
+	ret_wakes->n = 0;
+	slots_recover(set, actor->client);
+	outcome = sleepers_end(set, actor, true, ret_wakes);
+	return outcome == SEMSET_DONE ? semwait_settle(set, actor, ret_wakes) : outcome;
+}
+
+int semset_recover(struct semset *set, const struct actor *actor, struct wakes *ret_wakes)
+{
+	int outcome;
+
+	ret_wakes->n = 0;
+	slots_recover(set, actor->client);
+	outcome = sleepers_end(set, actor, false, ret_wakes);
 	if (outcome == SEMSET_DONE)
 		outcome = undo_apply(set, actor, false, ret_wakes);
 	/* It may have been on its way to grant what it had left over. */

@@ -192,7 +192,7 @@ static int grant_select(struct semtx *tx, struct semwait *wait, struct candidate
 static int grant_one(struct semtx *tx, struct semwait *wait, uint32_t index)
 {
 	uint32_t word_index = sleeper_word(&tx->set->sleepers, index);
-	uint32_t n = tx->n, stop = 0, entry;
+	uint32_t n = tx->n, stop = 0, entry, argument;
 	uint64_t word;
 	int outcome, rc;
 
@@ -216,9 +216,15 @@ static int grant_one(struct semtx *tx, struct semwait *wait, uint32_t index)
 		return SEMTX_STALE;
 	if (outcome == SEMSET_DONE)
 		semtx_keep(tx, &wait->array);
-	semtx_set_payload(tx, entry, sleeper_payload(SLEEPER_DONE, (uint32_t)outcome));
+	argument = (uint32_t)outcome;
+	if (tx->n_wakes < SEMSET_WAKES_MAX) {
+		tx->wakes->word_indexes[tx->n_wakes++] = word_index;
+	} else {
+		argument |= DONE_UNTOLD;
+		tx->more = true;
+	}
+	semtx_set_payload(tx, entry, sleeper_payload(SLEEPER_DONE, argument));
 	tx->dirty = true;
-	tx->wakes->word_indexes[tx->n_wakes++] = word_index;
 	return 0;
 }
 
@@ -289,7 +295,7 @@ __attribute__((noinline)) int semwait_grant(struct semtx *tx)
 			return rc;
 		if (!best.found)
 			break;
-		if (tx->n_wakes >= WAKES_MAX) {
+		if (tx->modest && tx->n_wakes >= SEMSET_WAKES_MAX) {
 			tx->more = true;
 			break;
 		}
@@ -312,13 +318,12 @@ static int build_settle(struct semtx *tx, void *context)
 	return SEMSET_DONE;
 }
 
-
 int semwait_finish(struct semset *set, const struct actor *actor, int outcome, struct wakes *wakes)
 {
 	uint32_t rounds;
 
 	for (rounds = 0; rounds < SEMTX_TRIES_MAX && outcome == SEMSET_MORE; rounds++) {
-		if (wakes->n >= WAKES_MAX)
+		if (wakes->n >= SEMSET_WAKES_MAX)
 			return SEMSET_MORE;
 		outcome = semtx_run(set, actor, build_settle, NULL, wakes);
 		/* The call's own change is done: what hinders the rest is for the caller's settle to say. */
@@ -328,12 +333,37 @@ int semwait_finish(struct semset *set, const struct actor *actor, int outcome, s
 	return outcome;
 }
 
+/* Puts the sleepers on the list that have ended untold.  DONE, or MORE: it is full. */
+static int untold_tell(struct semset *set, struct wakes *wakes)
+{
+	uint32_t end = semset_scan_end(set);
+	uint32_t i, word_index;
+	uint64_t word, next;
+
+	for (i = 0; i < end; i++) {
+		word_index = sleeper_word(&set->sleepers, i);
+		if (semset_word(set, word_index, &word) != MCAS_DONE)
+			return SEMSET_E_CORRUPT;
+		if (sleeper_state(word) != SLEEPER_DONE || !(sleeper_argument(word) & DONE_UNTOLD))
+			continue;
+		if (wakes->n >= SEMSET_WAKES_MAX)
+			return SEMSET_MORE;
+		next = mcas_next(word, mcas_payload(word) & ~DONE_UNTOLD);
+		if (mcas_change_one(&set->mcas, word_index, word, next) == MCAS_DONE)
+			wakes->word_indexes[wakes->n++] = word_index;
+	}
+	return SEMSET_DONE;
+}
+
 int semwait_settle(struct semset *set, const struct actor *actor, struct wakes *wakes)
 {
 	int outcome;
 
 	if (semset_scan_end(set) == 0)
 		return SEMSET_DONE;
+	outcome = untold_tell(set, wakes);
+	if (outcome != SEMSET_DONE)
+		return outcome;
 	outcome = semtx_run(set, actor, build_settle, NULL, wakes);
 	return semwait_finish(set, actor, outcome, wakes);
 }
@@ -437,6 +467,8 @@ static int build_registration(struct semtx *tx, void *context)
 		return rc;
 	if (sleeper_state(tx->changes[entry].old) != SLEEPER_FREE)
 		return SEMSET_E_CORRUPT;
+	/* A FREE record is its owner's alone; who looks for sleepers has looked at the semaphore. */
+	tx->changes[entry].is_dependent = true;
 	semtx_set_payload(tx, entry, sleeper_payload(SLEEPER_WAITING, waiting_argument(array)));
 	tx->dirty = true;
 	return SEMSET_DONE;
@@ -567,7 +599,7 @@ int semset_remove(struct semset *set, const struct actor *actor, struct wakes *r
 			}
 			if (sleeper_state(word) != SLEEPER_WAITING)
 				break;
-			if (ret_wakes->n >= WAKES_MAX)
+			if (ret_wakes->n >= SEMSET_WAKES_MAX)
 				return SEMSET_MORE;
 			next = mcas_next(word, sleeper_payload(SLEEPER_DONE, SEMSET_E_REMOVED));
 			if (mcas_change_one(&set->mcas, word_index, word, next) == MCAS_DONE) {

@@ -9,7 +9,8 @@
  *     waiters flag, and the array can neither be carried out nor fails.
  *  4. A row without an owner holds no adjustment.
  */
-#include "core/semset-internal.h"
+#include "core/mcas-own.h"
+#include "core/semset-one.h"
 
 /* --- the file ------------------------------------------------------------------------------------- */
 
@@ -39,7 +40,9 @@ int semset_layout(uint32_t n_sems, struct semset_layout *ret_layout)
 	layout.sems_off = sizeof(struct semset_header);
 	layout.slots_off = layout.sems_off + n_sems * sizeof(struct semset_cell);
 	layout.common_size = ALIGN_UP(layout.slots_off, SEMSET_PAGE);
-	layout.large_off = ALIGN_UP(layout.slots_off + mcas_slots_size(), SEMSET_PAGE);
+	layout.resident_off = layout.slots_off + mcas_slots_size();
+	layout.large_off = ALIGN_UP(
+		layout.resident_off + mcas_resident_size(SEMSET_RESIDENT_SLOTS), SEMSET_PAGE);
 	layout.words_off = ALIGN_UP(layout.large_off + mcas_large_size(), SEMSET_PAGE);
 	layout.records_off = ALIGN_UP(
 		layout.words_off + layout.n_sleepers * sizeof(struct shared64), SEMSET_PAGE);
@@ -60,7 +63,7 @@ static uint64_t layout_signature(const struct semset_layout *layout)
 		layout->sems_off,    layout->slots_off,	  layout->large_off, layout->words_off,
 		layout->records_off, layout->owners_off,  layout->rows_off,  layout->size,
 		MCAS_SMALL_MAX,	     MCAS_SMALL_SLOTS,	  MCAS_LARGE_MAX,    MCAS_LARGE_SLOTS,
-		SEMSET_VERSION,	     SEMSET_RECORD_OPS,
+		SEMSET_VERSION,	     SEMSET_RECORD_OPS,   SEMSET_RESIDENT_SLOTS,
 	};
 	uint64_t hash = UINT64_C(0xcbf29ce484222325);
 	size_t i;
@@ -99,6 +102,7 @@ int semset_bind(struct semset *set, void *base, uint64_t size)
 		return SEMSET_E_CORRUPT;
 	mcas_init(&bound.mcas, base, bound.layout.size, bound.layout.slots_off,
 		  bound.layout.large_off);
+	mcas_init_resident(&bound.mcas, bound.layout.resident_off, SEMSET_RESIDENT_SLOTS);
 	bound.base = base;
 	bound.sleepers.word_index = (uint32_t)(bound.layout.words_off / 8);
 	bound.sleepers.n_max = bound.layout.n_sleepers;
@@ -166,7 +170,8 @@ bool semset_growth(const struct semset *set, int outcome, struct semset_growth *
 	}
 	/* Whoever grows will commit: the descriptors come along. */
 	if (!semset_slots_backed(set))
-		growth_add(&growth, layout->slots_off, layout->slots_off + mcas_slots_size());
+		growth_add(&growth, layout->slots_off,
+			   layout->resident_off + mcas_resident_size(SEMSET_RESIDENT_SLOTS));
 	*ret_growth = growth;
 	return true;
 }
@@ -193,6 +198,14 @@ void semset_grown(struct semset *set, const struct semset_growth *growth)
 		backed_raise(&header->sleepers_backed, growth->until);
 	if (growth->outcome == SEMSET_GROW_ROWS)
 		backed_raise(&header->rows_backed, growth->until);
+}
+
+bool semset_bind_slot(struct semset *set, const struct actor *actor, uint32_t *ret_slot)
+{
+	if (!semset_slots_backed(set))
+		return false;
+	*ret_slot = mcas_resident_bind(&set->mcas, actor);
+	return true;
 }
 
 /* --- semop ---------------------------------------------------------------------------------------- */
@@ -255,63 +268,73 @@ static __attribute__((noinline)) int op_array(struct semset *set, const struct a
  * of a change, and nobody is faster.  A transaction in short: each word is read once, all are replaced
  * with that version.  Whatever is not usual is left to the transaction; nothing has been changed then.
  */
-#define QUICK_OPS_MAX 4u
-
 struct quick {
-	struct mcas_change changes[2 * QUICK_OPS_MAX];
-	uint32_t n;
-	uint32_t row;
+	struct mcas_own own;
+	bool has_own;
 	bool alters;
 	bool adjusts;
+	uint32_t row;
+	uint32_t n;
+	uint64_t seen; /* bit for each sem_num so far, modulo 64 */
+	uint64_t found[2 * SEMSET_FEW_OPS_MAX];
+	struct mcas_change changes[2 * SEMSET_FEW_OPS_MAX];
 };
 
-STATIC_ASSERT(2 * QUICK_OPS_MAX <= MCAS_SMALL_MAX);
+STATIC_ASSERT(2 * SEMSET_FEW_OPS_MAX <= MCAS_SMALL_MAX);
 
 /* The word's change, begun now if it has none; NULL: not usual. */
-static inline struct mcas_change *quick_change(struct semset *set, struct quick *quick, uint32_t index)
+static inline __attribute__((always_inline)) struct mcas_change *
+quick_change(struct semset *set, struct quick *quick, uint32_t index, bool is_dependent, bool is_seen)
 {
-	struct mcas_change *change;
-	uint64_t word;
-	uint32_t i;
+	uint32_t i, n = quick->n;
+	struct mcas_change *change = &quick->changes[n];
+	int outcome;
 
-	for (i = 0; i < quick->n; i++) {
+	for (i = 0; is_seen && i < n; i++) {
 		if (quick->changes[i].index == index)
 			return &quick->changes[i];
 	}
-	word = shared64_load(&set->mcas.words[index]);
-	if (mcas_is_mark(word))
+	if (quick->has_own)
+		outcome = mcas_own_look(&set->mcas, &quick->own, index, &quick->found[n], &change->old);
+	else
+		outcome = semset_look(set, index, &quick->found[n], &change->old);
+	if (outcome != MCAS_DONE)
 		return NULL;
-	change = &quick->changes[quick->n++];
 	change->index = index;
-	change->old = word;
-	change->new = mcas_next(word, mcas_payload(word));
+	change->is_dependent = is_dependent;
+	change->new = change->old;
+	quick->n = n + 1;
 	return change;
 }
 
-static inline bool quick_apply(struct semset *set, struct quick *quick, const struct abi_sembuf *op)
+static inline __attribute__((always_inline)) bool
+quick_apply(struct semset *set, struct quick *quick, const struct abi_sembuf *op)
 {
+	uint64_t bit = UINT64_C(1) << (op->sem_num & 63);
+	bool is_seen = quick->seen & bit;
 	struct mcas_change *sem, *undo;
 	uint32_t payload;
 	int32_t value, adjustment;
 
-	sem = quick_change(set, quick, sem_word_index(set, op->sem_num));
+	quick->seen |= bit;
+	sem = quick_change(set, quick, sem_word_index(set, op->sem_num), false, is_seen);
 	if (!sem)
 		return false;
 	payload = mcas_payload(sem->new);
 	value = (int32_t)sem_value(payload) + op->sem_op;
-	if ((payload & SEM_WAITERS) || value < 0 || value > ABI_SEMVMX)
+	if ((payload & SEM_WAITERS) || (uint32_t)value > ABI_SEMVMX)
 		return false;
+	sem->new = mcas_next(sem->old, payload + (uint32_t)op->sem_op);
 	if (op->sem_op == 0)
 		return value == 0;
 	quick->alters = true;
-	sem->new = mcas_next(sem->old, payload + (uint32_t)op->sem_op);
 	if (!(op->sem_flg & ABI_SEM_UNDO))
 		return true;
 	/* The row's usual place; whether it is ours is looked at when its words have been read. */
 	if (semset_rows_backed(set) <= quick->row)
 		return false;
 	quick->adjusts = true;
-	undo = quick_change(set, quick, undo_word_index(set, quick->row, op->sem_num));
+	undo = quick_change(set, quick, undo_word_index(set, quick->row, op->sem_num), true, is_seen);
 	if (!undo)
 		return false;
 	adjustment = undo_adjustment(mcas_payload(undo->new), sem_epoch(payload)) - op->sem_op;
@@ -319,94 +342,71 @@ static inline bool quick_apply(struct semset *set, struct quick *quick, const st
 	return adjustment >= ABI_SEMAEM_MIN && adjustment <= ABI_SEMAEM_MAX;
 }
 
-/* True: DONE.  False: nothing is done nor decided. */
-static bool op_quick(struct semset *set, const struct actor *actor, const struct abi_sembuf *ops,
-		     uint32_t n_ops)
+/* True if it is done. */
+static inline bool quick_commit(struct semset *set, const struct actor *actor, struct quick *quick)
 {
-	struct mcas_op op;
+	struct mcas_op op = { quick->changes, quick->n, quick->n };
+
+	if (quick->n == 1)
+		return shared64_cas(&set->mcas.words[quick->changes[0].index], quick->found[0],
+				    quick->changes[0].new);
+	if (quick->has_own)
+		return mcas_own_commit(&set->mcas, &quick->own, &op, quick->found) == MCAS_DONE;
+	return semset_slots_backed(set) && mcas_commit(&set->mcas, actor, &op) == MCAS_DONE;
+}
+
+static inline __attribute__((always_inline)) bool few(struct semset *set, const struct actor *actor,
+						      const struct abi_sembuf *ops, uint32_t n_ops)
+{
 	struct quick quick;
 	uint32_t i;
 
 	quick.n = 0;
+	quick.seen = 0;
 	quick.row = semrow_first_place(set, actor->client);
 	quick.alters = false;
 	quick.adjusts = false;
+	quick.has_own = actor->slot != MCAS_SLOT_NONE;
+	if (quick.has_own)
+		mcas_own_begin(&set->mcas, actor, &quick.own);
 	for (i = 0; i < n_ops; i++) {
 		if (ops[i].sem_num >= set->layout.n_sems || !quick_apply(set, &quick, &ops[i]))
 			return false;
 	}
 	if (!quick.alters ||
-	    (quick.adjusts && shared64_load(row_owner(set, quick.row)) != actor->client))
+	    (quick.adjusts && shared64_load(row_owner(set, quick.row)) != actor->client) ||
+	    !quick_commit(set, actor, &quick))
 		return false;
-	if (quick.n == 1) {
-		if (semset_change(set, quick.changes[0].index, quick.changes[0].old,
-				  quick.changes[0].new) != MCAS_DONE)
-			return false;
-	} else {
-		op = (struct mcas_op){ quick.changes, quick.n, quick.n };
-		if (!semset_slots_backed(set) || mcas_commit(&set->mcas, actor, &op) != MCAS_DONE)
-			return false;
-	}
 	for (i = 0; i < n_ops; i++)
 		cell_stamp(semset_cell(set, ops[i].sem_num), actor);
 	return true;
 }
 
-static __attribute__((noinline)) int op_many(struct semset *set, const struct actor *actor,
-					     const struct abi_sembuf *ops, uint32_t n_ops,
-					     struct wakes *wakes)
+bool semset_few(struct semset *set, const struct actor *actor, const struct abi_sembuf *ops,
+		uint32_t n_ops)
 {
-	if (n_ops <= QUICK_OPS_MAX && op_quick(set, actor, ops, n_ops))
-		return SEMSET_DONE;
-	return op_array(set, actor, ops, n_ops, wakes);
-}
-
-static inline int blocked(const struct abi_sembuf *op)
-{
-	return op->sem_flg & ABI_IPC_NOWAIT ? SEMSET_E_AGAIN : SEMSET_BLOCKED;
+	return n_ops == 1 ? few(set, actor, ops, 1) : few(set, actor, ops, n_ops);
 }
 
 int semset_op(struct semset *set, const struct actor *actor, const struct abi_sembuf *ops,
 	      uint32_t n_ops, struct wakes *ret_wakes)
 {
-	uint32_t rounds, payload, index;
-	uint64_t word;
-	int32_t value;
-	int rc;
+	struct semset_cell *cell;
+	int outcome;
 
 	ret_wakes->n = 0;
 	if (semset_is_removed(set))
 		return SEMSET_E_REMOVED;
-	if (n_ops != 1 || (ops->sem_flg & ABI_SEM_UNDO))
-		return op_many(set, actor, ops, n_ops, ret_wakes);
-	if (ops->sem_num >= set->layout.n_sems)
-		return SEMSET_E_FBIG;
-	index = sem_word_index(set, ops->sem_num);
-
-	/* One word: what it says decides, and the compare-and-swap proves it. */
-	for (rounds = 0; rounds < MCAS_ROUNDS_MAX; rounds++) {
-		if (semset_word(set, index, &word) != MCAS_DONE)
-			return SEMSET_E_CORRUPT;
-		payload = mcas_payload(word);
-		value = (int32_t)sem_value(payload) + ops->sem_op;
-		if (value < 0 || (ops->sem_op == 0 && value != 0))
-			return blocked(ops);
-		if (value > ABI_SEMVMX)
-			return SEMSET_E_RANGE;
-		if (ops->sem_op != 0) {
-			if (payload & SEM_WAITERS)
-				return op_array(set, actor, ops, n_ops, ret_wakes);
-			rc = semset_change(set, index, word,
-					   mcas_next(word, payload + (uint32_t)ops->sem_op));
-			if (rc == MCAS_E_CORRUPT)
-				return SEMSET_E_CORRUPT;
-			if (rc != MCAS_DONE)
-				continue;
-		}
-		cell_stamp(semset_cell(set, ops->sem_num), actor);
+	if (n_ops == 1 && !(ops->sem_flg & ABI_SEM_UNDO)) {
+		outcome = semset_one(set, ops->sem_num, ops->sem_op, (uint16_t)ops->sem_flg, &cell);
+		if (outcome == SEMSET_DONE)
+			cell_stamp(cell, actor);
+		if (outcome != SEMSET_UNUSUAL)
+			return outcome;
+	} else if (n_ops <= SEMSET_FEW_OPS_MAX && semset_few(set, actor, ops, n_ops)) {
 		return SEMSET_DONE;
 	}
-	return SEMSET_E_CORRUPT;
+	return op_array(set, actor, ops, n_ops, ret_wakes);
 }
 
 int semset_op_or_wait(struct semset *set, const struct actor *actor, const struct abi_sembuf *ops,

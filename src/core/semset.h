@@ -50,6 +50,7 @@ struct semset_layout {
 	uint32_t n_rows_first; /* undo rows backed at once by the first growth; it doubles from there */
 	uint64_t sems_off;
 	uint64_t slots_off;
+	uint64_t resident_off; /* right after the others: backed together */
 	uint64_t large_off;
 	uint64_t words_off;   /* sleepers' state words */
 	uint64_t records_off; /* sleepers' records */
@@ -103,6 +104,21 @@ int semset_bind(struct semset *set, void *base, uint64_t size);
 bool semset_growth(const struct semset *set, int outcome, struct semset_growth *ret_growth);
 /* It is backed (also when the kernel cannot and the caller goes on): recorded in the file, for all. */
 void semset_grown(struct semset *set, const struct semset_growth *growth);
+
+/*
+ * Takes a slot for struct actor, which makes calls of several words cheaper; see mcas.h.  MCAS_SLOT_NONE:
+ * all are taken.  False: no descriptor is backed yet; ask again after the first such call.
+ */
+bool semset_bind_slot(struct semset *set, const struct actor *actor, uint32_t *ret_slot);
+
+/*
+ * At most SEMSET_FEW_OPS_MAX operations that change something, in the usual situation.  True: done, and
+ * nobody is to be woken.  False: it changed nothing, and semset_op() will tell why.  It does not look
+ * whether the set has been removed.
+ */
+#define SEMSET_FEW_OPS_MAX 4u
+bool semset_few(struct semset *set, const struct actor *actor, const struct abi_sembuf *ops,
+		uint32_t n_ops);
 
 /*
  * One semop, all or nothing, without sleeping: DONE, MORE, BLOCKED or an E.  n_ops is 1..SEM_NOPS_MAX
@@ -170,6 +186,12 @@ int semset_apply_undo(struct semset *set, const struct actor *actor, struct wake
  * what was granted to a sleeper that never ran again, then as semset_apply_undo.  Also settles.
  */
 int semset_recover(struct semset *set, const struct actor *actor, struct wakes *ret_wakes);
+
+/*
+ * The client's process runs another image: its threads ended as they stood, its adjustments stay
+ * (UNDO-6), and so does what was granted to a sleeper.  DONE, MORE, E_CORRUPT.
+ */
+int semset_execed(struct semset *set, const struct actor *actor, struct wakes *ret_wakes);
 
 /* IPC_RMID: marks the set and ends every sleeper with E_REMOVED.  DONE or MORE: call again. */
 int semset_remove(struct semset *set, const struct actor *actor, struct wakes *ret_wakes);

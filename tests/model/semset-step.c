@@ -10,6 +10,9 @@
 #define STEP_CLIENTS 4u
 #define STEP_SEMS 6u
 
+void (*semset_step_say)(const char *format, ...);
+#define SAY(...) (semset_step_say ? semset_step_say(__VA_ARGS__) : (void)0)
+
 /* Ends the step with a description. */
 #define EXPECT(condition)            \
 	do {                         \
@@ -98,11 +101,17 @@ static const char *step_op(struct step *step, const struct actor *actor,
 {
 	struct abi_sembuf ops[64];
 	uint32_t n_ops = decode_ops(step, ops);
+	uint32_t i;
 	struct semset_sleeper sleeper;
 	uint32_t number = 0;
 	struct wakes wakes;
 	int outcome, expected;
 
+	SAY("client %u: semop, %s:", caller->client, may_sleep ? "may sleep" : "does not sleep");
+	for (i = 0; i < n_ops; i++)
+		SAY("  semaphore %u by %d%s%s", ops[i].sem_num, ops[i].sem_op,
+		    ops[i].sem_flg & ABI_IPC_NOWAIT ? " IPC_NOWAIT" : "",
+		    ops[i].sem_flg & ABI_SEM_UNDO ? " SEM_UNDO" : "");
 	expected = model_semset_op(&step->model, caller, ops, n_ops, may_sleep ? &number : NULL);
 	if (expected == SEMSET_E_NOMEM)
 		return NULL;
@@ -119,6 +128,7 @@ static const char *step_op(struct step *step, const struct actor *actor,
 		outcome = finish(step, actor, outcome, &wakes);
 	else if (outcome == SEMSET_DONE)
 		(void)finish(step, actor, outcome, &wakes);
+	SAY("  outcome %d, the model says %d", outcome, expected);
 	EXPECT(outcome == expected);
 	if (outcome == SEMSET_WAITING) {
 		step->sleepers[number].used = true;
@@ -152,6 +162,8 @@ static const char *step_assign(struct step *step, const struct actor *actor,
 		EXPECT(outcome == SEMSET_E_REMOVED);
 		return NULL;
 	}
+	SAY("client %u: %s %u, the first value %u", caller->client, all ? "SETALL" : "SETVAL",
+	    sem_num, values[0]);
 	EXPECT(finish(step, actor, outcome, &wakes) == SEMSET_DONE);
 	if (all)
 		model_semset_set_all(&step->model, caller, values);
@@ -171,6 +183,7 @@ static const char *step_cancel(struct step *step, const struct actor *actor)
 	if (!step->sleepers[number].used)
 		return NULL;
 	owner.client = step->model.sleepers[number].client + 1;
+	SAY("sleeper %u leaves", number);
 	EXPECT(semset_cancel(&step->set, &owner, &step->sleepers[number].sleeper) ==
 	       model_semset_cancel(&step->model, number));
 	step->sleepers[number].used = false;
@@ -184,6 +197,7 @@ static const char *step_end(struct step *step, const struct actor *actor,
 	uint32_t i;
 	int outcome;
 
+	SAY("client %u %s", caller->client, dead ? "dies" : "exits");
 	for (i = 0; i < MODEL_SLEEPERS_MAX; i++) {
 		if (!step->sleepers[i].used || step->model.sleepers[i].client != caller->client)
 			continue;
@@ -212,10 +226,12 @@ static const char *step_settle(struct step *step, const struct actor *actor)
 	int outcome;
 
 	if (next(step) != 0xff) {
+		SAY("settle");
 		EXPECT(semset_settle(&step->set, actor, &wakes) == SEMSET_DONE);
 		EXPECT(wakes.n == 0);
 		return NULL;
 	}
+	SAY("IPC_RMID");
 	do {
 		outcome = semset_remove(&step->set, actor, &wakes);
 		memcpy(step->woken + step->n_woken, wakes.word_indexes, wakes.n * 4);
@@ -243,6 +259,8 @@ static const char *compare_sleepers(struct step *step)
 		EXPECT(n_wakes == (waits ? 0 : 1));
 		EXPECT(semset_poll(&step->set, &step->sleepers[i].sleeper) ==
 		       model_semset_poll(&step->model, i));
+		if (!waits)
+			SAY("  sleeper %u is woken", i);
 		step->sleepers[i].used = waits;
 		n_ended += !waits;
 	}
@@ -263,9 +281,11 @@ static const char *compare(struct step *step)
 	EXPECT(semset_get_all(&step->set, values) == SEMSET_DONE);
 	for (i = 0; i < step->model.n_sems; i++) {
 		EXPECT(semset_get_value(&step->set, i, &value) == SEMSET_DONE);
+		SAY("  semaphore %u: value %u, the model says %u", i, value, step->model.values[i]);
 		EXPECT(value == step->model.values[i]);
 		EXPECT(values[i] == value);
 		EXPECT(semset_get_pid(&step->set, i, &pid) == SEMSET_DONE);
+		SAY("  semaphore %u: pid %u, the model says %u", i, pid, step->model.pids[i]);
 		EXPECT(pid == step->model.pids[i]);
 		EXPECT(semset_get_counts(&step->set, i, &ncnt, &zcnt) == SEMSET_DONE);
 		model_semset_counts(&step->model, i, &expected_ncnt, &expected_zcnt);
@@ -283,7 +303,7 @@ static const char *step_once(struct step *step)
 {
 	uint8_t kind = next(step);
 	uint32_t client = kind / 16 % STEP_CLIENTS;
-	struct actor actor = { client + 1, 1000 + client, client, ++step->now_s };
+	struct actor actor = { client + 1, 1000 + client, client, ++step->now_s, 0 };
 	struct model_caller caller = { client, 1000 + client, step->now_s };
 
 	step->n_woken = 0;

@@ -26,6 +26,9 @@
 #include <stddef.h>
 #include <stdint.h>
 
+/* NULL, or a printf that is told each operation and what it came to. */
+extern void (*semset_step_say)(const char *format, ...);
+
 /* NULL, or what differed first.  Bytes beyond 4096 are ignored. */
 const char *semset_step_run(const uint8_t *bytes, size_t n_bytes);
 

@@ -122,7 +122,7 @@ static void run_workers(struct semset_file *file, struct worker *workers, uint32
 
 static void set_values(struct semset_file *file, uint16_t value)
 {
-	const struct actor actor = { 1, 1, 0, 1 };
+	const struct actor actor = { 1, 1, 0, 1, 0 };
 	uint16_t values[64];
 	struct wakes wakes;
 	uint32_t i;
@@ -204,7 +204,7 @@ static void relay_of_zero_waiters_comes_round(void **state)
 {
 	struct worker workers[N_THREADS];
 	struct semset_file file;
-	struct actor actor = { 1, 1, 0, 1 };
+	struct actor actor = { 1, 1, 0, 1, 0 };
 	struct wakes wakes;
 	uint32_t i;
 
@@ -294,7 +294,7 @@ static void *adjuster(void *argument)
 static void adjustments_of_threads_cancel_out_at_exit(void **state)
 {
 	struct worker workers[N_THREADS];
-	const struct actor ended[2] = { { 20, 120, 0, 3000 }, { 21, 121, 0, 3000 } };
+	const struct actor ended[2] = { { 20, 120, 0, 3000, 0 }, { 21, 121, 0, 3000, 0 } };
 	struct semset_file file;
 	uint32_t i;
 
@@ -356,7 +356,7 @@ static void grow_ahead(struct semset_file *file)
 
 static void kill_storm_loses_and_doubles_nothing(void **state)
 {
-	const struct actor bystander = { 1, 1, 99, 1 };
+	const struct actor bystander = { 1, 1, 99, 1, 0 };
 	struct semset_file file;
 	struct actor actors[3];
 	pid_t pids[3];
@@ -369,7 +369,7 @@ static void kill_storm_loses_and_doubles_nothing(void **state)
 	set_values(&file, 2);
 	grow_ahead(&file);
 	for (i = 0; i < 3; i++) {
-		actors[i] = (struct actor){ next_client++, 100 + i, i, 2000 };
+		actors[i] = (struct actor){ next_client++, 100 + i, i, 2000, 0 };
 		pids[i] = start_victim(&file, &actors[i], random_next(&seed));
 	}
 	for (round = 0; round < rounds_of(800); round++) {
@@ -394,7 +394,7 @@ static void kill_storm_loses_and_doubles_nothing(void **state)
 		assert_true(WIFSIGNALED(status));
 		assert_int_equal(semset_file_recover(&file, &actors[i]), SEMSET_DONE);
 		assert_false(semset_holds(&file.set, actors[i].client));
-		actors[i] = (struct actor){ next_client++, 100 + i, i, 2000 };
+		actors[i] = (struct actor){ next_client++, 100 + i, i, 2000, 0 };
 		pids[i] = start_victim(&file, &actors[i], random_next(&seed));
 	}
 	for (i = 0; i < 3; i++) {
@@ -410,10 +410,10 @@ static void kill_storm_loses_and_doubles_nothing(void **state)
 /* Recovery itself is killed anywhere and run again, beside live users. */
 static void recovery_that_is_killed_and_rerun_is_exact(void **state)
 {
-	struct actor dead = { 50, 150, 0, 2000 };
+	struct actor dead = { 50, 150, 0, 2000, 0 };
 	struct abi_sembuf take[3] = { { 0, -2, ABI_SEM_UNDO }, { 1, -1, ABI_SEM_UNDO }, { 2, 5, ABI_SEM_UNDO } };
 	struct abi_sembuf more = { 3, -1, ABI_SEM_UNDO }, post = { 3, 1, 0 };
-	struct actor other = { 5, 105, 1, 2000 };
+	struct actor other = { 5, 105, 1, 2000, 0 };
 	struct semset_sleeper sleeper;
 	struct semset_file file;
 	struct wakes wakes;
@@ -508,7 +508,7 @@ static void scribble(struct semset_file *file, uint64_t *seed, uint32_t n)
 /* Every function of the header once; none may fail to return or leave the mapping. */
 static void call_everything(struct semset_file *file, uint64_t *seed)
 {
-	struct actor actor = { 1 + random_next(seed) % 4, 5, (uint32_t)random_next(seed), 9 };
+	struct actor actor = { 1 + random_next(seed) % 4, 5, (uint32_t)random_next(seed), 9, 0 };
 	struct abi_sembuf ops[9];
 	struct semset_sleeper sleeper;
 	struct semset_growth growth;

@@ -14,9 +14,9 @@
 #define NOWAIT ABI_IPC_NOWAIT
 #define UNDO ABI_SEM_UNDO
 
-static const struct actor alice = { 1, 101, 0, 2000 };
-static const struct actor bob = { 2, 102, 1, 2000 };
-static const struct actor carol = { 3, 103, 2, 2000 };
+static const struct actor alice = { 1, 101, 0, 2000, 0 };
+static const struct actor bob = { 2, 102, 1, 2000, 0 };
+static const struct actor carol = { 3, 103, 2, 2000, 0 };
 
 static void expect_values(struct semset_file *file, const uint16_t *expected)
 {
