@@ -13,6 +13,7 @@
 #include "client/conn.h"
 #include "client/ns.h"
 #include "client/ipc.h"
+#include "client/patience.h"
 #include "client/place.h"
 #include "client/probe.h"
 #include "client/sleeping.h"
@@ -25,9 +26,6 @@
 
 /* Rounds of waking after one call; each one wakes WAKES_MAX sleepers. */
 #define MSG_SETTLE_MAX (2u * SLEEPER_MAX / WAKES_MAX)
-
-#define MSG_SPIN_TRIES 12
-#define MSG_SPIN_PAUSES 24
 
 /* A buffer up to this size is checked as a whole before the message is taken. */
 #define MSG_DIRECT_MAX (1u << 20)
@@ -43,6 +41,7 @@ struct msg_call {
 	int32_t id;
 	uint32_t need;
 	bool is_copy;          /* MSG_COPY */
+	bool is_guest;         /* keeps no entry in the queue: there is no storage for one */
 	struct msgq_want want; /* receive; send: type and size */
 	void *text;
 	uint64_t size; /* result of a receive */
@@ -94,15 +93,30 @@ static void msg_wake(struct view *view, const struct actor *actor, struct wakes 
 	}
 }
 
+/*
+ * A call keeps what it took from the queue for the next one by the same hint, so that one which a
+ * longjmp leaves loses nothing.  A handler's call inside another one has another hazard, and so a hint
+ * of its own.
+ */
+static void msg_actor(struct actor *ret_actor, const struct msg_call *call, uint32_t hazard)
+{
+	process_actor(ret_actor);
+	if (CLIENT_LIKELY(hazard < THREAD_HAZARDS_MAX && !call->is_guest))
+		ret_actor->hint += hazard << 24;
+	else
+		ret_actor->hint = MSGQ_HINT_NONE;
+}
+
 /* One try in the core.  sleeping NULL: without sleeping. */
-static int msg_try(struct view *view, struct msg_call *call, struct sleeping *sleeping)
+static int msg_try(struct view *view, uint32_t hazard, struct msg_call *call,
+		   struct sleeping *sleeping)
 {
 	struct msgq *queue = &view->queue;
 	struct actor actor;
 	struct wakes wakes;
 	int outcome;
 
-	process_actor(&actor);
+	msg_actor(&actor, call, hazard);
 	wakes.n = 0;
 	if (call->is_copy)
 		outcome = msgq_copy(queue, call->want.type, call->want.size,
@@ -134,22 +148,23 @@ static int msg_attempt(struct msg_call *call, struct sleeping *sleeping)
 {
 	for (uint32_t i = 0; i < MSG_TRIES_MAX; i++) {
 		struct view *view;
-		uint32_t depth;
+		uint32_t hazard;
 		int outcome;
-		int r = view_get(IPC_KIND_MSG, call->id, call->need, &view, &depth);
+		int r = view_get(IPC_KIND_MSG, call->id, call->need, &view, &hazard);
 
 		if (r == 0 && !view->is_writable && !call->is_copy) {
-			view_release(depth);
+			view_release(hazard);
 			r = -EACCES; /* the kernel lets it read, and taking a message is more */
 		}
 		if (r < 0)
 			return r;
-		outcome = msg_try(view, call, sleeping);
+		outcome = msg_try(view, hazard, call, sleeping);
 		if (outcome == MSGQ_GROW && msg_grow(view) < 0) {
-			view_release(depth);
-			return MSGQ_E_NOMEM;
+			if (call->is_guest)
+				outcome = MSGQ_E_NOMEM;
+			call->is_guest = true; /* once more, should it be for an entry alone */
 		}
-		view_release(depth);
+		view_release(hazard);
 		if (CLIENT_LIKELY(outcome != MSGQ_GROW && outcome != MSGQ_REMAP &&
 				  outcome != MSGQ_E_BUSY && outcome != MSGQ_MORE))
 			return outcome;
@@ -227,20 +242,21 @@ static int msg_sleep(struct sleeping *sleeping, uint64_t signals)
 	return outcome;
 }
 
-static int msg_spin(struct msg_call *call)
+/* Changes with every change of the queue. */
+static uint32_t msg_progress(const struct msg_call *call)
 {
-	int outcome = MSGQ_BLOCKED;
+	uint32_t progress = 0, hazard;
+	struct view *view = view_hold_mapped(IPC_KIND_MSG, call->id, &hazard);
 
-	for (int i = 0; i < MSG_SPIN_TRIES && outcome == MSGQ_BLOCKED; i++) {
-		for (int j = 0; j < MSG_SPIN_PAUSES; j++)
-			shared_pause();
-		outcome = msg_attempt(call, NULL);
+	if (view) {
+		progress = msgq_progress(&view->queue);
+		view_release(hazard);
 	}
-	return outcome;
+	return progress;
 }
 
-/* Result of a call that may sleep.  0 or -errno. */
-static int msg_block(struct msg_call *call)
+/* The rest of a call that was blocked, from where it offers others the CPU.  Signals are blocked. */
+static int msg_wait(struct msg_call *call, struct patience *patience, uint64_t signals)
 {
 	struct sleeping sleeping = {
 		.what = call->need == CRED_WRITE ? SLEEPING_SEND : SLEEPING_RECEIVE,
@@ -249,28 +265,45 @@ static int msg_block(struct msg_call *call)
 		.want = &call->want,
 		.text = call->text,
 	};
-	bool has_slept = false;
 	int outcome = MSGQ_BLOCKED;
-	uint64_t signals;
 
-	if (sleeping_may_spin())
-		outcome = msg_spin(call);
+	while (outcome == MSGQ_BLOCKED && patience_yield(patience, msg_progress(call)))
+		outcome = msg_attempt(call, NULL);
 	if (outcome != MSGQ_BLOCKED)
-		return outcome < 0 ? outcome : msg_errno(outcome);
-	signals = process_block_signals();
+		return outcome;
 	do {
 		outcome = msg_attempt(call, &sleeping);
 		if (outcome != MSGQ_WAITING)
 			break;
-		has_slept = true;
 		outcome = msg_sleep(&sleeping, signals);
 		call->size = sleeping.text_size;
 		call->type = sleeping.type;
 		sleeping.is_over = false;
 	} while (outcome == MSGQ_RETRY);
-	process_restore_signals(signals);
-	if (has_slept && (outcome == MSGQ_E_REMOVED || outcome == -EINVAL))
-		return -EIDRM;
+	return outcome;
+}
+
+/* A call that was found to be blocked, on a queue that existed then.  0 or -errno. */
+static int msg_block(struct msg_call *call)
+{
+	uint32_t key = (uint32_t)call->id << 16 ^ (uint32_t)call->id >> 16 ^ call->need << 8;
+	struct patience patience;
+	int outcome = MSGQ_BLOCKED;
+	uint64_t signals;
+
+	patience_begin(&patience, key, WAIT_FOREVER);
+	while (outcome == MSGQ_BLOCKED && patience_spin(&patience))
+		outcome = msg_attempt(call, NULL);
+	if (outcome == MSGQ_BLOCKED) {
+		signals = process_block_signals();
+		outcome = msg_wait(call, &patience, signals);
+		patience_end(&patience, msg_progress(call));
+		process_restore_signals(signals);
+	} else {
+		patience_end(&patience, 0);
+	}
+	if (outcome == MSGQ_E_REMOVED || outcome == -EINVAL)
+		return -EIDRM; /* removed meanwhile (MSG-38) */
 	return outcome < 0 ? outcome : msg_errno(outcome);
 }
 

@@ -1,75 +1,215 @@
 /*
- * msgq-block.c: chains of blocks: taking, filling, reading, giving back.
+ * msgq-block.c: blocks on their way: entries, the free list, text.
  *
- * A chain on its way hangs on an entry of the header, claimed by the call for as long as it lasts.
- * Taking a chain, and giving one back, is one commit over the list's top, the link of the chain's
- * last block, and the word that holds the chain: the links between need no change (msgq.c, 4 to 6).
+ * A free block may lead a chain, by BLOCK_CHAIN: a message's blocks are freed by freeing its first,
+ * and taken again with it.  What a call takes is in its entry from the same change on (msgq.c, 6).
  */
 #include "core/msgq-internal.h"
 
 #include <string.h>
 
-/* Blocks taken in one commit: a longer walk along the free list would be overtaken too often. */
-#define PIECE_BLOCKS 256u
+/* The explorer has but one page. */
+#define OTHER_PAGES (MSGQ_PAGES > 1 ? MSGQ_PAGES - 1 : 1)
 
 /* Looks for a free entry before the call gives up. */
-#define ENTRY_PATIENCE 256u
+#define ENTRY_PATIENCE 64u
 
-int msgq_entry_claim(struct msgq_call *call)
+/* --- entries ------------------------------------------------------------------------------------- */
+
+static bool entry_holds_nothing(struct msgq_call *call, uint32_t index)
 {
-	struct msgq_entry *entry;
-	uint32_t round, i, index;
-	uint64_t held;
+	return mcas_payload(msgq_look(call, ENTRY_HELD(index))) == 0 &&
+	       mcas_payload(msgq_look(call, ENTRY_NODE(index))) == 0;
+}
 
-	if (call->entry != MSGQ_NONE)
-		return MSGQ_DONE;
+/* thread: what the next call with the same hint knows it by, or 0. */
+static bool entry_try(struct msgq_call *call, uint32_t index, uint64_t thread)
+{
+	struct msgq_entry *entry = &call->header->entries[index];
+
+	if (shared64_load(&entry->owner) != 0 ||
+	    !shared64_cas(&entry->owner, 0, call->actor.client))
+		return false;
+	shared64_store(&entry->thread, thread); /* at once: a jump between the two loses the entry */
+	if (entry_holds_nothing(call, index)) {
+		call->entry = index;
+		return true;
+	}
+	/* A free entry that holds something: not our doing, so not ours to use. */
+	shared64_store(&entry->thread, 0);
+	shared64_store(&entry->owner, 0);
+	return false;
+}
+
+static inline bool page_is_backed(const struct msgq_call *call, uint32_t page)
+{
+	return page == 0 || (shared32_load(&call->header->backed_pages) >> page & 1);
+}
+
+static int page_want(struct msgq_call *call, uint32_t page)
+{
+	shared32_store(&call->header->wanted_page, page);
+	return MSGQ_GROW;
+}
+
+/* The entries a thread may keep, n = 0 to MSGQ_KEPT: those of the first page, then one other. */
+static inline uint32_t entry_candidate(uint32_t hint, uint32_t n)
+{
+	if (n < MSGQ_KEPT || MSGQ_PAGES == 1)
+		return (hint + n) % MSGQ_KEPT;
+	return (1 + hint % OTHER_PAGES) * MSGQ_PER_PAGE + hint / OTHER_PAGES % MSGQ_KEPT;
+}
+
+static bool entry_keep(struct msgq_call *call, uint32_t index)
+{
+	call->is_resident = entry_try(call, index, (uint64_t)call->actor.hint + 1);
+	return call->is_resident;
+}
+
+/* An entry for this call alone, in the pages there are. */
+static bool entry_borrow(struct msgq_call *call)
+{
+	uint32_t i, index;
+
+	for (i = 0; i < MSGQ_PAGES * (MSGQ_PER_PAGE - MSGQ_KEPT); i++) {
+		index = i / (MSGQ_PER_PAGE - MSGQ_KEPT) * MSGQ_PER_PAGE + MSGQ_KEPT +
+			i % (MSGQ_PER_PAGE - MSGQ_KEPT);
+		if (page_is_backed(call, index / MSGQ_PER_PAGE) && entry_try(call, index, 0))
+			return true;
+	}
+	return false;
+}
+
+/* Slow part of a claim: an entry for good, or any for this call. */
+static int entry_claim_new(struct msgq_call *call, bool may_grow)
+{
+	uint32_t round, i, index, page;
+
+	for (i = 0; i <= MSGQ_KEPT && call->actor.hint != MSGQ_HINT_NONE; i++) {
+		index = entry_candidate(call->actor.hint, i);
+		page = index / MSGQ_PER_PAGE;
+		if (page_is_backed(call, page) && entry_keep(call, index))
+			return MSGQ_DONE;
+		if (may_grow && !page_is_backed(call, page))
+			return page_want(call, page);
+	}
 	for (round = 0; round < ENTRY_PATIENCE; round++) {
-		for (i = 0; i < MSGQ_ENTRIES; i++) {
-			index = (call->actor->hint + i) % MSGQ_ENTRIES;
-			entry = &call->header->entries[index];
-			if (shared64_load(&entry->owner) != 0 ||
-			    !shared64_cas(&entry->owner, 0, call->actor->client))
-				continue;
-			if (msgq_read(call, msgq_entry_word(index), &held) &&
-			    mcas_payload(held) == 0) {
-				call->entry = index;
-				return MSGQ_DONE;
-			}
-			/* A free entry that holds something: not our doing, so not ours to use. */
-			shared64_store(&entry->owner, 0);
-		}
+		if (entry_borrow(call))
+			return MSGQ_DONE;
 		shared_pause();
+	}
+	for (page = 0; may_grow && page < MSGQ_PAGES; page++) {
+		if (!page_is_backed(call, page))
+			return page_want(call, page);
 	}
 	return MSGQ_E_BUSY;
 }
 
-void msgq_entry_release(struct msgq_call *call)
+static inline bool entry_is_own(const struct msgq_call *call, uint32_t index)
 {
-	uint64_t held;
+	const struct msgq_entry *entry = &call->header->entries[index];
 
+	return shared64_load(&entry->owner) == call->actor.client &&
+	       shared64_load(&entry->thread) == (uint64_t)call->actor.hint + 1;
+}
+
+bool msgq_entry_find(struct msgq_call *call)
+{
+	uint32_t i, index;
+
+	for (i = 0; i <= MSGQ_KEPT && call->entry == MSGQ_NONE; i++) {
+		index = entry_candidate(call->actor.hint, i);
+		if (entry_is_own(call, index)) { /* none is MSGQ_HINT_NONE's */
+			call->entry = index;
+			call->is_resident = true;
+		}
+	}
+	return call->entry != MSGQ_NONE;
+}
+
+int msgq_entry_claim(struct msgq_call *call, bool may_grow)
+{
+	return msgq_entry_find(call) ? MSGQ_DONE : entry_claim_new(call, may_grow);
+}
+
+int msgq_entry_empty(struct msgq_call *call, uint32_t index)
+{
+	uint64_t held, node;
+	int outcome;
+
+	call->budget += MCAS_ROUNDS_MAX; /* a call that gives up must still clean up */
+	do {
+		if (!msgq_step(call))
+			return MSGQ_E_BUSY;
+		msgq_txn_begin(call);
+		held = msgq_look(call, ENTRY_HELD(index));
+		node = msgq_look(call, ENTRY_NODE(index));
+		if (mcas_payload(held) == 0 && mcas_payload(node) == 0)
+			return MSGQ_DONE;
+		if (mcas_payload(held) != 0) {
+			msgq_free_push(call, mcas_payload(held) - 1);
+			msgq_change(call, ENTRY_HELD(index), held, 0);
+		}
+		if (mcas_payload(node) != 0) {
+			msgq_free_push(call, mcas_payload(node) - 1);
+			msgq_change(call, ENTRY_NODE(index), node, 0);
+		}
+		outcome = msgq_txn_commit(call);
+	} while (outcome == MSGQ_AGAIN);
+	return outcome;
+}
+
+void msgq_entry_leave(struct msgq_call *call)
+{
 	if (call->entry == MSGQ_NONE)
 		return;
 	/* What could not be given back stays with its owner, for recovery to find. */
-	if (msgq_read(call, msgq_entry_word(call->entry), &held) && mcas_payload(held) == 0)
+	if (!call->is_resident && msgq_entry_empty(call, call->entry) == MSGQ_DONE)
 		shared64_store(&call->header->entries[call->entry].owner, 0);
 	call->entry = MSGQ_NONE;
 }
 
-/* The block a link leads to; MSGQ_NONE at the end of a chain. */
-static uint32_t link_target(uint32_t block, uint64_t link)
-{
-	uint32_t payload = mcas_payload(link);
+/* --- the free list ------------------------------------------------------------------------------- */
 
-	if (payload == LINK_IMPLICIT)
-		return block + 1;
-	return payload == LINK_END ? MSGQ_NONE : payload - LINK_BASE;
+void msgq_free_push(struct msgq_call *call, uint32_t block)
+{
+	uint32_t *top = &call->txn.next[FIELD_FREE];
+
+	if (*top > call->queue->layout.n_blocks)
+		call->broken = true;
+	msgq_set_block(call, block, BLOCK_NEXT, *top + NEXT_BASE);
+	*top = block;
 }
 
-/* Asks for storage up to a block, and for as much again as half of what there is. */
+/* The free block after this one. */
+static uint32_t free_next(struct msgq_call *call, uint32_t block)
+{
+	uint32_t payload = mcas_payload(msgq_block_look(call, block, BLOCK_NEXT));
+
+	if (payload == NEXT_IMPLICIT)
+		return block + 1;
+	if (payload == NEXT_END)
+		call->broken = true;
+	return payload - NEXT_BASE;
+}
+
+uint32_t msgq_free_spare(struct msgq_call *call)
+{
+	uint32_t block;
+
+	block = call->txn.next[FIELD_FREE];
+	if (block >= msgq_backed_blocks(call->queue) ||
+	    msgq_block_look(call, block, BLOCK_NEXT) == 0 ||
+	    mcas_payload(msgq_block_look(call, block, BLOCK_CHAIN)) != 0)
+		return 0; /* better left to chain_take */
+	call->txn.next[FIELD_FREE] = free_next(call, block);
+	return block + 1;
+}
+
+/* Asks for storage for n blocks from this one on, and for some more the more there is. */
 static int blocks_want(struct msgq_call *call, uint32_t block, uint64_t n)
 {
-	uint64_t backed = msgq_backed_blocks(call->queue);
-	uint64_t want = block + n + backed / 2;
+	uint64_t want = block + n + msgq_backed_blocks(call->queue) / 16;
 
 	want = ALIGN_UP(want, MSGQ_PAGE / MSGQ_BLOCK_SIZE);
 	if (want > call->queue->layout.n_blocks)
@@ -78,234 +218,188 @@ static int blocks_want(struct msgq_call *call, uint32_t block, uint64_t n)
 	return MSGQ_GROW;
 }
 
-/* Whether a block of the free list can be used; n more are needed from it on. */
-static int block_check_free(struct msgq_call *call, uint32_t block, uint32_t backed, uint64_t n)
+/* Nothing can be taken from the free list as it is: why. */
+static int free_judge(struct msgq_call *call, uint64_t n)
 {
-	int outcome;
+	uint32_t block = call->txn.next[FIELD_FREE];
+	int outcome = msgq_check_mapping(call);
 
-	if (block < backed)
-		return MSGQ_DONE;
-	if (block == call->queue->layout.n_blocks && msgq_check_mapping(call) == MSGQ_DONE)
-		return MSGQ_E_NOMEM;
-	outcome = msgq_check_block(call, block);
-	return outcome ? outcome : blocks_want(call, block, n);
+	if (outcome == MSGQ_DONE && block > call->queue->layout.n_blocks)
+		call->broken = true;
+	if (outcome == MSGQ_DONE)
+		outcome = block == call->queue->layout.n_blocks ? MSGQ_E_NOMEM : MSGQ_GROW;
+	outcome = msgq_txn_judge(call, outcome);
+	return outcome == MSGQ_GROW ? blocks_want(call, block, n) : outcome;
 }
 
-/* The last of the first n blocks of the free list, and what its link is. */
-static int free_walk(struct msgq_call *call, uint32_t first, uint64_t n, uint32_t *ret_last,
-		     uint64_t *ret_link)
+/* Blocks used for the first time get versions, so that no change starts from the word 0. */
+static void block_first_use(struct msgq_call *call, uint32_t block)
 {
-	uint32_t block = first, backed = msgq_backed_blocks(call->queue);
-	uint64_t link, i;
-	int outcome;
+	uint32_t word;
 
-	for (i = 0;; i++) {
-		outcome = block_check_free(call, block, backed, n - i);
-		if (outcome)
-			return outcome;
-		if (!msgq_step(call))
-			return MSGQ_E_BUSY;
-		if (!msgq_read(call, msgq_block_word(call->queue, block, MSGQ_BLOCK_LINK), &link))
-			return MSGQ_E_CORRUPT;
-		if (mcas_payload(link) == LINK_END)
-			return MSGQ_E_CORRUPT;
-		if (i + 1 == n)
-			break;
-		block = link_target(block, link);
+	for (word = BLOCK_NEXT; word <= BLOCK_CHAIN; word++) {
+		if (msgq_block_look(call, block, word) == 0)
+			msgq_block_own(call, block, word, 0);
 	}
-	*ret_last = block;
-	*ret_link = link;
-	return MSGQ_DONE;
 }
 
-/* Takes n blocks and puts them before what the entry holds already. */
-static int piece_take(struct msgq_call *call, uint64_t n)
+/* Adds to the change that the first free block is taken, with the chain it leads or alone. */
+static uint32_t free_pop(struct msgq_call *call, bool is_whole)
 {
-	struct mcas_change changes[3];
-	struct mcas_op op = { changes, 0, ARRAY_SIZE(changes) };
-	uint32_t held_word = msgq_entry_word(call->entry);
-	uint32_t first, last, held_block;
-	uint64_t top, held, link;
+	uint32_t block = call->txn.next[FIELD_FREE], chain;
+
+	chain = is_whole ? 0 : mcas_payload(msgq_block_look(call, block, BLOCK_CHAIN));
+	call->txn.next[FIELD_FREE] = free_next(call, block);
+	if (chain != 0) { /* the rest stays, with its first in front */
+		msgq_set_block(call, block, BLOCK_CHAIN, 0);
+		msgq_set_block(call, chain - 1, BLOCK_NEXT, call->txn.next[FIELD_FREE] + NEXT_BASE);
+		call->txn.next[FIELD_FREE] = chain - 1;
+	}
+	return block;
+}
+
+/* Takes a block, or if more are needed also what it leads, into a word of the call's own. */
+static int chain_take(struct msgq_call *call, uint32_t word, uint64_t n)
+{
+	uint32_t block = 0;
+	uint64_t old;
 	int outcome;
 
-	if (!msgq_read(call, WORD_FREE, &top) || !msgq_read(call, held_word, &held))
-		return MSGQ_E_CORRUPT;
-	first = mcas_payload(top);
-	held_block = mcas_payload(held);
-	outcome = free_walk(call, first, n, &last, &link);
-	if (outcome) /* true of the list, or only of one that others were changing meanwhile */
-		return msgq_still(call, WORD_FREE, top) ? outcome : MSGQ_AGAIN;
-	(void)mcas_op_add(&op, WORD_FREE, top, mcas_next(top, link_target(last, link)));
-	(void)mcas_op_add(&op, msgq_block_word(call->queue, last, MSGQ_BLOCK_LINK), link,
-			  mcas_next(link, held_block ? held_block - 1 + LINK_BASE : LINK_END));
-	(void)mcas_op_add(&op, held_word, held, mcas_next(held, first + 1));
-	return msgq_commit(call, &op);
-}
-
-int msgq_chain_take(struct msgq_call *call, uint64_t n)
-{
-	uint64_t piece;
-	int outcome = msgq_entry_claim(call);
-
-	while (outcome == MSGQ_DONE && n > 0) {
-		piece = n < PIECE_BLOCKS ? n : PIECE_BLOCKS;
-		do {
-			outcome = msgq_step(call) ? piece_take(call, piece) : MSGQ_E_BUSY;
-		} while (outcome == MSGQ_AGAIN);
-		n -= piece;
-	}
-	return outcome;
-}
-
-/* The last block of a chain. */
-static int chain_last(struct msgq_call *call, uint32_t first, uint32_t *ret_last, uint64_t *ret_link)
-{
-	uint32_t block = first, steps;
-	uint64_t link;
-	int outcome;
-
-	for (steps = 0; steps < call->queue->layout.n_blocks; steps++) {
-		outcome = msgq_check_block(call, block);
-		if (outcome)
-			return outcome;
-		if (!msgq_read(call, msgq_block_word(call->queue, block, MSGQ_BLOCK_LINK), &link))
-			return MSGQ_E_CORRUPT;
-		if (mcas_payload(link) == LINK_END) {
-			*ret_last = block;
-			*ret_link = link;
-			return MSGQ_DONE;
-		}
-		block = link_target(block, link);
-	}
-	return MSGQ_E_CORRUPT;
-}
-
-int msgq_chain_give(struct msgq_call *call, const struct msgq_offer *offer)
-{
-	struct mcas_change changes[3];
-	struct mcas_op op = { changes, 0, ARRAY_SIZE(changes) };
-	uint32_t last = 0, last_word;
-	uint64_t top, link = 0;
-	int outcome = chain_last(call, offer->block, &last, &link);
-
-	if (outcome)
-		return msgq_still(call, offer->source, offer->source_old) ? outcome : MSGQ_GONE;
-	last_word = msgq_block_word(call->queue, last, MSGQ_BLOCK_LINK);
 	do {
 		if (!msgq_step(call))
 			return MSGQ_E_BUSY;
-		if (!msgq_read(call, WORD_FREE, &top) ||
-		    mcas_payload(top) > UINT32_MAX - LINK_BASE)
-			return MSGQ_E_CORRUPT;
-		if (!msgq_still(call, offer->source, offer->source_old))
-			return MSGQ_GONE;
-		op.n_changes = 0;
-		(void)mcas_op_add(&op, WORD_FREE, top, mcas_next(top, offer->block));
-		(void)mcas_op_add(&op, last_word, link,
-				  mcas_next(link, mcas_payload(top) + LINK_BASE));
-		(void)mcas_op_add(&op, offer->source, offer->source_old,
-				  mcas_next(offer->source_old, offer->source_payload));
-		outcome = msgq_commit(call, &op);
+		msgq_txn_begin(call);
+		old = msgq_look(call, word);
+		if (call->txn.now[FIELD_FREE] >= msgq_backed_blocks(call->queue)) {
+			outcome = free_judge(call, n);
+		} else {
+			block = free_pop(call, n > 1);
+			msgq_change(call, word, old, block + 1);
+			outcome = msgq_txn_commit(call);
+		}
 	} while (outcome == MSGQ_AGAIN);
+	if (outcome == MSGQ_DONE)
+		block_first_use(call, block);
 	return outcome;
 }
 
-int msgq_entry_give(struct msgq_call *call)
+int msgq_node_take(struct msgq_call *call)
 {
-	struct msgq_offer offer = { .source = msgq_entry_word(call->entry) };
-	int outcome;
-
-	call->budget += MCAS_ROUNDS_MAX; /* a call that gives up must still clean up */
-	if (!msgq_read(call, offer.source, &offer.source_old))
-		return MSGQ_E_CORRUPT;
-	if (mcas_payload(offer.source_old) == 0)
-		return MSGQ_DONE;
-	offer.block = mcas_payload(offer.source_old) - 1;
-	outcome = msgq_chain_give(call, &offer);
-	if (outcome == MSGQ_E_CORRUPT) /* no chain: the entry at least can be used again */
-		(void)mcas_change_one(&call->queue->mcas, offer.source, offer.source_old,
-				      mcas_next(offer.source_old, 0));
-	return outcome == MSGQ_GONE ? MSGQ_DONE : outcome;
+	return chain_take(call, ENTRY_NODE(call->entry), 1);
 }
 
 /* --- text ---------------------------------------------------------------------------------------- */
 
-static void words_store(struct shared64 *words, const uint8_t *text, uint64_t size)
+/* The block behind the last of the call's chain, which grows by as many as are needed. */
+static int chain_extend(struct msgq_call *call, uint32_t block, uint64_t size, uint32_t *ret_next)
 {
-	uint64_t word;
-
-	for (; size >= 8; size -= 8, text += 8, words++) {
-		memcpy(&word, text, 8);
-		shared64_store(words, word);
-	}
-	if (size > 0) {
-		word = 0;
-		memcpy(&word, text, size);
-		shared64_store(words, word);
-	}
-}
-
-static void words_load(const struct shared64 *words, uint8_t *text, uint64_t size)
-{
-	uint64_t word;
-
-	for (; size >= 8; size -= 8, text += 8, words++) {
-		word = shared64_load(words);
-		memcpy(text, &word, 8);
-	}
-	if (size > 0) {
-		word = shared64_load(words);
-		memcpy(text, &word, size);
-	}
-}
-
-/* Walks a chain along size bytes of text; exactly one of from and to is set. */
-static int text_move(struct msgq_call *call, uint32_t block, const uint8_t *from, uint8_t *to,
-		     uint64_t size)
-{
-	uint32_t first_word = MSGQ_FIRST_TEXT;
-	uint64_t done = 0, room, part, link;
-	struct shared64 *words;
+	uint32_t word = msgq_block_word(call->queue, block, BLOCK_CHAIN);
 	int outcome;
 
-	while (done < size) {
-		outcome = msgq_check_block(call, block);
-		if (outcome)
-			return outcome;
-		room = (MSGQ_BLOCK_WORDS - first_word) * 8;
-		part = size - done < room ? size - done : room;
-		words = msgq_block_at(call->queue, block) + first_word;
-		if (to)
-			words_load(words, to + done, part);
-		else
-			words_store(words, from + done, part);
-		done += part;
-		if (done == size)
-			break;
-		if (!msgq_read(call, msgq_block_word(call->queue, block, MSGQ_BLOCK_LINK), &link))
-			return MSGQ_E_CORRUPT;
-		if (mcas_payload(link) == LINK_END)
-			return MSGQ_E_CORRUPT;
-		block = link_target(block, link);
-		first_word = MSGQ_FOLLOW_TEXT;
+	outcome = chain_take(call, word, (size + MSGQ_FOLLOW_BYTES - 1) / MSGQ_FOLLOW_BYTES);
+	*ret_next = mcas_payload(msgq_look(call, word)) - 1;
+	return outcome;
+}
+
+/*
+ * Text goes as a whole, not word by word: it is its owner's alone, or looked at again (msgq_copy).  The
+ * explorer takes each piece for one access.
+ */
+static inline void piece_store(struct shared64 *words, const uint8_t *text, uint64_t size)
+{
+	hook_access(HOOK_STORE, words);
+	memcpy(words, text, size);
+}
+
+static inline void piece_load(const struct shared64 *words, uint8_t *text, uint64_t size)
+{
+	hook_access(HOOK_LOAD, words);
+	memcpy(text, words, size);
+}
+
+/* What of the text comes into the first block, or out of it. */
+static inline uint64_t first_part(uint64_t size)
+{
+	return size < MSGQ_FIRST_BYTES ? size : MSGQ_FIRST_BYTES;
+}
+
+static int text_store(struct msgq_call *call, struct msgq_offer *offer, const uint8_t *text)
+{
+	uint64_t part = first_part(offer->size), left = offer->size - part;
+	uint32_t block = offer->block, next;
+	int outcome;
+
+	if (part > 0)
+		piece_store(msgq_block_at(call->queue, block) + MSGQ_FIRST_TEXT, text, part);
+	for (text += part; left > 0; text += part, left -= part) {
+		next = mcas_payload(msgq_block_look(call, block, BLOCK_CHAIN));
+		if (next-- == 0) {
+			outcome = chain_extend(call, block, left, &next);
+			if (outcome)
+				return outcome;
+		}
+		if (next >= call->queue->layout.n_blocks)
+			return msgq_lost(call);
+		block = next;
+		part = left;
+		if (left >= MSGQ_FOLLOW_BYTES) {
+			part = MSGQ_FOLLOW_BYTES; /* a constant, for the compiler */
+			piece_store(msgq_block_at(call->queue, block) + MSGQ_FOLLOW_TEXT, text,
+				    MSGQ_FOLLOW_BYTES);
+		} else {
+			piece_store(msgq_block_at(call->queue, block) + MSGQ_FOLLOW_TEXT, text,
+				    part);
+		}
 	}
+	offer->last = block;
+	offer->rest = mcas_payload(msgq_block_look(call, block, BLOCK_CHAIN));
 	return MSGQ_DONE;
 }
 
-int msgq_text_fill(struct msgq_call *call, const struct msgq_offer *offer, const void *text)
+int msgq_text_fill(struct msgq_call *call, struct msgq_offer *offer, const void *text)
 {
-	int outcome = msgq_check_block(call, offer->block);
+	uint32_t held = mcas_payload(msgq_look(call, offer->source));
 	struct shared64 *words;
+	int outcome = MSGQ_DONE;
 
+	if (held == 0) {
+		call->is_streak = true;
+		outcome = chain_take(call, offer->source, msgq_blocks_for(offer->size));
+		held = mcas_payload(msgq_look(call, offer->source));
+	}
 	if (outcome)
 		return outcome;
+	if (held - 1 >= call->queue->layout.n_blocks)
+		return msgq_lost(call);
+	offer->block = held - 1;
+	/* Before the text changes, for who may be copying it (msgq_copy). */
+	msgq_block_own(call, offer->block, BLOCK_NEXT, NEXT_END);
 	words = msgq_block_at(call->queue, offer->block);
-	shared64_store(&words[MSGQ_BLOCK_TYPE], (uint64_t)offer->type);
-	shared64_store(&words[MSGQ_BLOCK_LENGTH], msgq_length_word(offer->size, 0));
-	return text_move(call, offer->block, text, NULL, offer->size);
+	shared64_store(&words[BLOCK_TYPE], (uint64_t)offer->type);
+	return text_store(call, offer, text);
 }
 
 int msgq_text_copy(struct msgq_call *call, uint32_t block, void *text, uint64_t size)
 {
-	return text_move(call, block, NULL, text, size);
+	uint64_t part = first_part(size);
+	uint8_t *to = text;
+
+	if (!msgq_block_ok(call, block))
+		return msgq_lost(call);
+	if (part > 0)
+		piece_load(msgq_block_at(call->queue, block) + MSGQ_FIRST_TEXT, to, part);
+	for (to += part, size -= part; size > 0; to += part, size -= part) {
+		block = mcas_payload(msgq_block_look(call, block, BLOCK_CHAIN)) - 1;
+		if (!msgq_block_ok(call, block))
+			return msgq_lost(call);
+		part = size;
+		if (size >= MSGQ_FOLLOW_BYTES) {
+			part = MSGQ_FOLLOW_BYTES;
+			piece_load(msgq_block_at(call->queue, block) + MSGQ_FOLLOW_TEXT, to,
+				   MSGQ_FOLLOW_BYTES);
+		} else {
+			piece_load(msgq_block_at(call->queue, block) + MSGQ_FOLLOW_TEXT, to, part);
+		}
+	}
+	return MSGQ_DONE;
 }

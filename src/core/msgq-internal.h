@@ -5,44 +5,64 @@
 #include "core/msgq.h"
 
 #define MSGQ_MAGIC UINT64_C(0x716773766d797375)
-#define MSGQ_VERSION 1u
+#define MSGQ_VERSION 2u
 #define MSGQ_PAGE 4096u
 #define MSGQ_NONE UINT32_MAX
 
-/* Steps of a call that a word without a value, and one try for a descriptor in vain, are worth. */
-#define MSGQ_STEPS_CORRUPT (MCAS_ROUNDS_MAX / 8)
-#define MSGQ_STEPS_BUSY (MCAS_ROUNDS_MAX / 1024)
+/*
+ * Entries: a page has the roots of eight.  Of each eight four are kept by threads from call to call; four
+ * are claimed and released by each call of those that found none to keep.  The first page has storage
+ * from the start, the others when they are needed.
+ */
+#if SLEEPER_MAX > 128 /* else this is for the explorer or the fuzzers, and all is small */
+#define MSGQ_PAGES 12u
+#else
+#define MSGQ_PAGES 1u
+#endif
+#define MSGQ_PER_PAGE 8u
+#define MSGQ_KEPT 4u
+#define MSGQ_ENTRIES_ALL (MSGQ_PAGES * MSGQ_PER_PAGE)
 
-/* Calls that may hold blocks at a time; as many as fit the header's page. */
-#define MSGQ_ENTRIES 192u
+/* Words outside of the roots that one commit changes. */
+#define MSGQ_CHANGES 13u
 
 /*
- * Block: 16 words.  Word 0 links the chain; the first block of a message has three more.  Words that
- * mcas changes in some block hold nothing else in any, or their versions would mean nothing.
+ * Block: 16 words, used as a message's first, as one with more of its text, or as a node of the
+ * index.  The first four are versioned words in every use, so that their versions go on whatever a block
+ * was before.
  */
 #define MSGQ_BLOCK_WORDS 16u
 #define MSGQ_BLOCK_SIZE (MSGQ_BLOCK_WORDS * 8u)
-#define MSGQ_BLOCK_LINK 0u
-#define MSGQ_BLOCK_NEXT 1u
-#define MSGQ_BLOCK_TYPE 2u
-#define MSGQ_BLOCK_LENGTH 3u /* bytes of text (32) | arrival (32) */
-#define MSGQ_FIRST_TEXT 4u  /* text begins at this word in the first block ... */
-#define MSGQ_FOLLOW_TEXT 2u /* ... and at this in the others */
+#define BLOCK_NEXT 0u	/* message: the one after it; free: the next; node: child for a bit of 0 */
+#define BLOCK_PREVIOUS 1u /* message: the one before it; node: child for a bit of 1 */
+#define BLOCK_SAME 2u	/* message: the next of its type, in a ring */
+#define BLOCK_CHAIN 3u	/* where its text goes on; a block's number + 1, or 0 */
+#define BLOCK_TYPE 4u	/* message: its type; node: the bit that decides */
+#define BLOCK_LENGTH 5u /* message: bytes of text (32) | arrival (32) */
+#define MSGQ_FIRST_TEXT 6u  /* text begins at this word in the first block ... */
+#define MSGQ_FOLLOW_TEXT 4u /* ... and at this in the others */
 #define MSGQ_FIRST_BYTES ((MSGQ_BLOCK_WORDS - MSGQ_FIRST_TEXT) * 8u)
 #define MSGQ_FOLLOW_BYTES ((MSGQ_BLOCK_WORDS - MSGQ_FOLLOW_TEXT) * 8u)
 
-/* Payload of a link: the block after this one, the end of the chain, or a block's number + 2. */
-#define LINK_IMPLICIT 0u
-#define LINK_END 1u
-#define LINK_BASE 2u
+/* Blocks of a message that its receiver keeps for what it sends next; more go back at once. */
+#if SLEEPER_MAX > 128
+#define MSGQ_KEEP_MAX 128u
+#else
+#define MSGQ_KEEP_MAX 1u
+#endif
 
-/* Payload of head and of next: not in the queue, nothing follows, or a block's number + 2. */
-#define NEXT_OUTSIDE 0u
+/* Payload of BLOCK_NEXT: the block after this one (free, never used), no other, or a number + 2. */
+#define NEXT_IMPLICIT 0u
 #define NEXT_END 1u
 #define NEXT_BASE 2u
 
-/* Lowest bit of the payloads of bytes and tail: somebody sleeps. */
-#define FLAG_SLEEPERS 1u
+/* FIELD_BYTES: bytes of text in the queue, and these. */
+#define FLAG_RECEIVERS 1u /* receivers may sleep */
+#define FLAG_SENDERS 2u   /* senders may sleep */
+#define FLAG_REMOVED 4u
+#define FLAGS_ALL 7u
+#define BYTES_SHIFT 3u
+#define BYTES_MAX (UINT32_MAX >> BYTES_SHIFT)
 
 /* Argument of a sleeper that is DONE: why, or the block handed to it + RESULT_BASE. */
 #define RESULT_RETRY 0u
@@ -53,19 +73,50 @@
 /* Outcomes that stay inside: decide again; what was to be changed is somebody else's now. */
 #define MSGQ_AGAIN 100
 #define MSGQ_GONE 101
+#define MSGQ_NODE 102 /* the index needs a node, which the entry does not have */
 
-/* One call's hold on a chain of blocks: held's payload is the first block's number + 1, or 0. */
+/* What a thread holds besides the queue: blocks as a block's number + 1, or 0. */
 struct msgq_entry {
-	struct shared64 owner; /* client, 0 = free: the claim */
-	struct shared64 held;  /* mcas word */
+	struct shared64 owner;	/* client, 0 = free: the claim */
+	struct shared64 thread; /* the owner's hint + 1 while it keeps the entry */
+	struct shared64 held;	/* versioned: a chain being filled or read, or for the next message */
+	struct shared64 node;	/* versioned: one block for the index */
+	struct shared64 reserved;
 };
+
+/* What the queue is, but for the words that the blocks, entries and sleepers have. */
+enum msgq_field {
+	FIELD_BYTES, /* and flags */
+	FIELD_COUNT,
+	FIELD_HEAD, /* oldest message's block + 1, or 0 */
+	FIELD_TAIL, /* newest message's */
+	FIELD_TREE, /* of the index: a reference, or 0 */
+	FIELD_FREE, /* first free block's number */
+	FIELD_SKIP, /* no message before this one (+ 1) is of another type than the head */
+	FIELD_QBYTES,
+	FIELDS,
+};
+
+/* A change of a versioned word: payload of the new value (32) | index (32). */
+struct msgq_follow {
+	struct shared64 old;
+	struct shared64 target;
+};
+
+/* One state of the queue and what has to follow from it; an entry has two, and fills them in turn. */
+struct msgq_root {
+	struct shared64 fields[FIELDS / 2]; /* the even one (32) | the odd one (32) */
+	struct shared64 n_follows;
+	struct shared64 is_followed;
+	struct msgq_follow follows[MSGQ_CHANGES];
+};
+
+STATIC_ASSERT(sizeof(struct msgq_root) * 2 * MSGQ_PER_PAGE == MSGQ_PAGE);
 
 struct msgq_header {
 	struct shared64 magic;
 	struct shared64 version;
 	struct shared64 qbytes_max; /* only grows; decides the layout */
-	struct shared64 qbytes;
-	struct shared64 removed;
 	struct shared64 stime_s;
 	struct shared64 rtime_s;
 	struct shared64 ctime_s;
@@ -73,28 +124,20 @@ struct msgq_header {
 	struct shared32 lrpid;
 	struct shared32 backed_blocks; /* below these, storage is there */
 	struct shared32 backed_sleepers;
+	struct shared32 backed_pages;  /* bits: of roots, but for the first, which always is */
 	struct shared32 wanted_blocks; /* what the last GROW was about */
 	struct shared32 wanted_sleepers;
+	struct shared32 wanted_page;
 	struct shared64 high_water; /* sleepers' */
-	struct shared64 clock;      /* sleepers' */
+	struct shared64 clock;	    /* sleepers' */
 	struct shared64 recheck;    /* receivers with a ticket up to this one are due a RETRY */
-	_Alignas(64) struct shared64 bytes; /* mcas words from here: cbytes | flag */
-	struct shared64 count;
-	struct shared64 tail; /* (block + 1, or 0) | flag */
-	struct shared64 head;
-	struct shared64 free_top; /* first free block's number */
-	_Alignas(1024) struct msgq_entry entries[MSGQ_ENTRIES];
+	_Alignas(64) struct shared64 guard; /* sequence (48) | number of the root (16) */
+	_Alignas(256) struct msgq_entry entries[MSGQ_ENTRIES_ALL];
 };
 
-STATIC_ASSERT(sizeof(struct msgq_header) == MSGQ_PAGE);
+STATIC_ASSERT(sizeof(struct msgq_header) <= MSGQ_PAGE);
 
-#define WORD_BYTES ((uint32_t)(offsetof(struct msgq_header, bytes) / 8))
-#define WORD_COUNT ((uint32_t)(offsetof(struct msgq_header, count) / 8))
-#define WORD_TAIL ((uint32_t)(offsetof(struct msgq_header, tail) / 8))
-#define WORD_HEAD ((uint32_t)(offsetof(struct msgq_header, head) / 8))
-#define WORD_FREE ((uint32_t)(offsetof(struct msgq_header, free_top) / 8))
-
-enum msgq_kind { MSGQ_KIND_SENDER = 1, MSGQ_KIND_RECEIVER = 2 };
+enum msgq_kind { MSGQ_KIND_SENDER = 0, MSGQ_KIND_RECEIVER = 1, MSGQ_KIND_TYPED = 2 };
 
 /* A sleeper's record: written by its owner between claim and registration. */
 struct msgq_record {
@@ -105,16 +148,37 @@ struct msgq_record {
 	struct shared64 size;
 };
 
+/*
+ * One change of the queue: what it read is right if the guard still has this value when it commits.
+ * Every word it changes is named once.
+ */
+struct msgq_txn {
+	uint64_t guard;
+	uint32_t n;
+	uint32_t now[FIELDS];
+	uint32_t next[FIELDS];
+	struct {
+		uint32_t index;
+		uint32_t payload;
+		uint64_t old;
+	} changes[MSGQ_CHANGES];
+};
+
 /* A call under way: private. */
 struct msgq_call {
 	struct msgq *queue;
 	struct msgq_header *header;
-	const struct actor *actor;
+	struct actor actor;
 	struct wakes *wakes;
-	uint64_t budget;   /* steps left before the call gives up */
-	uint32_t entry;    /* MSGQ_NONE: none claimed */
-	uint32_t sleeper;  /* likewise */
-	uint32_t expected; /* low half of the state it registered with */
+	uint64_t budget;    /* steps left before the call gives up */
+	bool is_reader;	    /* over a mapping it may not write */
+	bool broken;	    /* something read in this try made no sense: the file's fault, if it holds still */
+	bool is_resident;   /* the entry stays the thread's */
+	bool is_streak;	    /* the entry held nothing: the thread sends more than it receives */
+	uint32_t entry;	    /* MSGQ_NONE: none claimed */
+	uint32_t sleeper;   /* likewise */
+	uint32_t expected;  /* low half of the state it registered with */
+	struct msgq_txn txn;
 };
 
 /* Where a received message goes. */
@@ -124,29 +188,39 @@ struct msgq_output {
 	int64_t *ret_type;
 };
 
-/* A message in the queue, and the word that leads to it. */
+/* Where the index leads for a type. */
+struct msgq_path {
+	uint32_t word; /* that refers to the leaf */
+	uint64_t value;
+	uint32_t up_word; /* that refers to the node the word is in; without one 0 */
+	uint64_t up_value;
+	uint32_t node;
+	uint32_t side;
+	uint32_t last; /* MSGQ_NONE: the index is empty; else the newest message of ... */
+	int64_t type;  /* ... this type */
+};
+
+/* A message of the queue. */
 struct msgq_found {
-	uint32_t before_word;  /* head, or the next word of the message before */
-	uint32_t before_block; /* MSGQ_NONE: the head */
-	uint64_t before;
 	uint32_t block;
-	uint64_t next;
+	bool is_behind; /* the first that is of another type than the head */
 	int64_t type;
 	uint32_t size;
 	uint32_t arrival;
-	bool whole; /* chosen among all: right only while nothing is appended */
+	struct msgq_path path; /* to its type */
 };
 
-/* A chain about to enter the queue or a receiver's hands. */
+/* A message about to enter the queue or a receiver's hands. */
 struct msgq_offer {
 	uint32_t block;
-	uint32_t arrival; /* back: when it came first */
+	uint32_t last;	   /* block with the end of its text ... */
+	uint32_t rest;	   /* ... and the one after it + 1, if the chain is longer: to be freed */
+	uint32_t arrival;  /* back: when it came first */
 	int64_t type;
 	uint64_t size;
-	uint32_t source; /* word that holds the chain so far ... */
-	uint64_t source_old;
-	uint32_t source_payload; /* ... and what it becomes */
-	bool back;               /* put back, to its place in the order, whether there is room or not */
+	uint32_t source;   /* word that holds the chain so far */
+	uint64_t source_old; /* back: its value */
+	bool back;	   /* put back, to its place in the order, whether there is room or not */
 };
 
 /* Sleepers chosen by a scan, oldest first. */
@@ -163,12 +237,12 @@ struct msgq_picks {
 };
 
 /*
- * When a message came, as the version of tail it was committed on: 31 bits, so that two arrivals
- * are compared by their distance to a third.
+ * When a message came, as the sequence of the state it was committed on: 31 bits, so that two
+ * arrivals are compared by their distance.
  */
-static inline uint32_t msgq_arrival(uint64_t tail)
+static inline uint32_t msgq_arrival(uint64_t guard)
 {
-	return (uint32_t)tail >> 1;
+	return (uint32_t)(guard >> 16) & 0x7fffffffu;
 }
 
 static inline bool msgq_arrived_before(uint32_t a, uint32_t b)
@@ -197,11 +271,14 @@ static inline struct shared64 *msgq_block_at(const struct msgq *queue, uint32_t 
 	return &queue->mcas.words[msgq_block_word(queue, block, 0)];
 }
 
-static inline uint32_t msgq_entry_word(uint32_t entry)
+static inline uint32_t msgq_entry_word(uint32_t entry, size_t member)
 {
 	return (uint32_t)((offsetof(struct msgq_header, entries) +
-			   entry * sizeof(struct msgq_entry) + offsetof(struct msgq_entry, held)) / 8);
+			   entry * sizeof(struct msgq_entry) + member) / 8);
 }
+
+#define ENTRY_HELD(entry) msgq_entry_word(entry, offsetof(struct msgq_entry, held))
+#define ENTRY_NODE(entry) msgq_entry_word(entry, offsetof(struct msgq_entry, node))
 
 static inline struct msgq_record *msgq_record_at(const struct msgq *queue, uint32_t index)
 {
@@ -220,31 +297,91 @@ static inline void msgq_charge(struct msgq_call *call, uint64_t steps)
 	call->budget -= call->budget < steps ? call->budget : steps;
 }
 
-/* False where the word has no value; that is only found out after many looks, and so not for free. */
-static inline bool msgq_read(struct msgq_call *call, uint32_t word, uint64_t *ret_value)
+/* For a reader: a word's value once what follows from the root that was begun with is done. */
+uint64_t msgq_foreseen(const struct msgq_call *call, uint32_t word, uint64_t value);
+
+/* A versioned word's value; 0 where it has none, and then the try is broken. */
+static inline uint64_t msgq_look(struct msgq_call *call, uint32_t word)
 {
-	const struct mcas *mcas = &call->queue->mcas;
 	uint64_t value;
 
-	if (word < mcas->n_words) {
-		value = shared64_load(&mcas->words[word]);
-		if (!mcas_is_mark(value)) { /* nothing under way: no need of a call */
-			*ret_value = value;
-			return true;
-		}
+	if (word < call->queue->mcas.n_words) {
+		value = shared64_load(&call->queue->mcas.words[word]);
+		if (!mcas_is_mark(value))
+			return call->is_reader ? msgq_foreseen(call, word, value) : value;
 	}
-	if (mcas_read(&call->queue->mcas, word, ret_value) == MCAS_DONE)
+	call->broken = true;
+	return 0;
+}
+
+/* True if the block is inside the bound file; otherwise the try is broken. */
+static inline bool msgq_block_ok(struct msgq_call *call, uint32_t block)
+{
+	if (block < call->queue->layout.n_blocks)
 		return true;
-	msgq_charge(call, MSGQ_STEPS_CORRUPT);
+	call->broken = true;
 	return false;
 }
 
-/* True if the word still has this value; also false where nothing can be read. */
-static inline bool msgq_still(struct msgq_call *call, uint32_t word, uint64_t value)
+/* A block's word; the block is inside the bound file, or the try is broken. */
+static inline uint64_t msgq_block_look(struct msgq_call *call, uint32_t block, uint32_t word)
 {
-	uint64_t now;
+	if (!msgq_block_ok(call, block))
+		return 0;
+	return msgq_look(call, msgq_block_word(call->queue, block, word));
+}
 
-	return msgq_read(call, word, &now) && now == value;
+static inline uint64_t msgq_block_plain(struct msgq_call *call, uint32_t block, uint32_t word)
+{
+	if (!msgq_block_ok(call, block))
+		return 0;
+	return shared64_load(&msgq_block_at(call->queue, block)[word]);
+}
+
+/* Changes an mcas word of a block that belongs to the call alone. */
+static inline void msgq_block_own(struct msgq_call *call, uint32_t block, uint32_t word,
+				  uint32_t payload)
+{
+	uint64_t old = msgq_block_look(call, block, word);
+
+	shared64_store(&msgq_block_at(call->queue, block)[word], mcas_next(old, payload));
+}
+
+static inline void msgq_change(struct msgq_call *call, uint32_t word, uint64_t old, uint32_t payload)
+{
+	struct msgq_txn *txn = &call->txn;
+
+	if (txn->n == MSGQ_CHANGES) {
+		call->broken = true; /* no honest queue needs as many */
+		return;
+	}
+	txn->changes[txn->n].index = word;
+	txn->changes[txn->n].payload = payload;
+	txn->changes[txn->n++].old = old;
+}
+
+/* Looks at a word and changes it. */
+static inline void msgq_set_word(struct msgq_call *call, uint32_t word, uint32_t payload)
+{
+	msgq_change(call, word, msgq_look(call, word), payload);
+}
+
+static inline void msgq_set_block(struct msgq_call *call, uint32_t block, uint32_t word,
+				  uint32_t payload)
+{
+	if (msgq_block_ok(call, block))
+		msgq_set_word(call, msgq_block_word(call->queue, block, word), payload);
+}
+
+/* Bytes of text in the queue as it is. */
+static inline uint32_t msgq_bytes(const struct msgq_call *call)
+{
+	return call->txn.now[FIELD_BYTES] >> BYTES_SHIFT;
+}
+
+static inline uint32_t msgq_flags(const struct msgq_call *call)
+{
+	return call->txn.now[FIELD_BYTES] & FLAGS_ALL;
 }
 
 static inline bool msgq_may_wake(const struct msgq_call *call, uint32_t n)
@@ -259,64 +396,88 @@ int msgq_begin(struct msgq_call *call, struct msgq *queue, const struct actor *a
 	       struct wakes *wakes);
 /* DONE while the file has the size it was bound with; otherwise REMAP or E_CORRUPT. */
 int msgq_check_mapping(const struct msgq_call *call);
-/* DONE if the block is inside the bound file; otherwise REMAP or E_CORRUPT. */
-int msgq_check_block(const struct msgq_call *call, uint32_t block);
+/* What is wrong with a block that is not there: REMAP or E_CORRUPT. */
+int msgq_lost(const struct msgq_call *call);
 uint32_t msgq_backed_blocks(const struct msgq *queue);
 uint32_t msgq_backed_sleepers(const struct msgq *queue);
 uint64_t msgq_blocks_for(uint64_t size);
-/* DONE, AGAIN, E_CORRUPT. */
-int msgq_commit(struct msgq_call *call, const struct mcas_op *op);
-/* One word, no matter what it was or who is in the way.  DONE, E_BUSY or E_CORRUPT. */
-int msgq_bump(struct msgq_call *call, uint32_t word);
+
+/* --- msgq-txn.c */
+
+/* The first state of a new queue, whose other fields are 0. */
+void msgq_root_format(struct msgq_header *header, uint32_t qbytes);
+/* Starts a change: what is looked at from here on is of one moment if the guard holds still. */
+void msgq_txn_begin(struct msgq_call *call);
+/* The outcome of a try that changes nothing: itself, AGAIN, or what is wrong with the file. */
+int msgq_txn_judge(struct msgq_call *call, int outcome);
+/* DONE, AGAIN, GROW, REMAP, E_BUSY, E_CORRUPT. */
+int msgq_txn_commit(struct msgq_call *call);
 
 /* --- msgq-block.c */
 
-int msgq_entry_claim(struct msgq_call *call);
-void msgq_entry_release(struct msgq_call *call);
-/* Takes n blocks into the call's entry.  DONE, GROW, REMAP, E_NOMEM, E_BUSY, E_CORRUPT. */
-int msgq_chain_take(struct msgq_call *call, uint64_t n);
-/* Gives a chain back; source goes from source_old to source_payload.  DONE, GONE, or an outcome. */
-int msgq_chain_give(struct msgq_call *call, const struct msgq_offer *offer);
-/* As msgq_chain_give for what the call's entry holds, and gives up what cannot be given back. */
-int msgq_entry_give(struct msgq_call *call);
-int msgq_text_fill(struct msgq_call *call, const struct msgq_offer *offer, const void *text);
+/* True if the call has an entry, as its thread keeps one. */
+bool msgq_entry_find(struct msgq_call *call);
+/* DONE, E_BUSY, or if it may: GROW. */
+int msgq_entry_claim(struct msgq_call *call, bool may_grow);
+/* Ends the call's use of its entry; one that is not kept is emptied first. */
+void msgq_entry_leave(struct msgq_call *call);
+/* Frees what an entry holds.  DONE or an outcome. */
+int msgq_entry_empty(struct msgq_call *call, uint32_t entry);
+/* Adds to the change that a chain becomes free. */
+void msgq_free_push(struct msgq_call *call, uint32_t block);
+/* Adds to the change that a free block is taken, if one is at hand; its number + 1, or 0. */
+uint32_t msgq_free_spare(struct msgq_call *call);
+/* Takes a node for the entry.  DONE, GROW, REMAP, E_NOMEM, E_BUSY, E_CORRUPT. */
+int msgq_node_take(struct msgq_call *call);
+/* Puts the text into the chain the entry holds, which grows as needed.  Outcomes as above. */
+int msgq_text_fill(struct msgq_call *call, struct msgq_offer *offer, const void *text);
 int msgq_text_copy(struct msgq_call *call, uint32_t block, void *text, uint64_t size);
+
+/* --- msgq-index.c */
+
+/* Where the index leads for a type; where its path ends at another type, that one's. */
+void msgq_index_find(struct msgq_call *call, int64_t type, struct msgq_path *ret_path);
+/* The same for the lowest type. */
+void msgq_index_lowest(struct msgq_call *call, struct msgq_path *ret_path);
+/* Adds to the change that a message enters.  DONE; NODE: that takes a node, and there is none. */
+int msgq_index_insert(struct msgq_call *call, const struct msgq_offer *offer);
+/* Adds to the change that the oldest message of its type leaves; a node left over is the entry's. */
+void msgq_index_remove(struct msgq_call *call, uint32_t block, const struct msgq_path *path);
+
+/* The index's own invariants; calls visit for each node.  Sets how many messages it leads to. */
+bool msgq_index_verify(struct msgq_call *call, void (*visit)(void *context, uint32_t node),
+		       void *context, uint32_t *ret_n);
 
 /* --- msgq-select.c */
 
 bool msgq_want_matches(int64_t want, uint32_t flags, int64_t type);
-/* DONE, BLOCKED (nothing matches), AGAIN, REMAP, E_BUSY, E_CORRUPT. */
+/* DONE, BLOCKED (nothing matches), AGAIN; right if the guard holds still. */
 int msgq_select(struct msgq_call *call, const struct msgq_want *want, struct msgq_found *ret_found);
-/* DONE: the first message that came later.  BLOCKED: none did; before_word is the last's next. */
-int msgq_select_later(struct msgq_call *call, uint32_t arrival, struct msgq_found *ret_found);
+/* The first message that came later, + 1; 0: none did. */
+uint32_t msgq_select_later(struct msgq_call *call, uint32_t arrival);
 
 /* --- msgq-send.c */
 
-/* True if the message fits the queue as it is.  bytes and count are the words' values. */
-bool msgq_fits(const struct msgq *queue, uint64_t size, uint64_t bytes, uint64_t count);
-/* DONE, BLOCKED (no room), AGAIN, GONE, MORE, REMAP, E_REMOVED, E_CORRUPT. */
+/* True if the message fits the queue as it is. */
+bool msgq_fits(struct msgq_call *call, uint64_t size);
+/* DONE, BLOCKED (no room), AGAIN, GONE, MORE, GROW, REMAP, E_NOMEM, E_REMOVED, E_CORRUPT. */
 int msgq_publish(struct msgq_call *call, const struct msgq_offer *offer);
 
 /* --- msgq-wait.c */
 
-/*
- * Registers the call as a sleeper, provided that flag_word still is flag_old.  WAITING, AGAIN, GROW,
- * E_NOMEM, E_CORRUPT.
- */
-int msgq_register(struct msgq_call *call, enum msgq_kind kind, const struct msgq_want *want,
-		  uint32_t flag_word, uint64_t flag_old);
+/* Registers the call as a sleeper, as of the change begun.  WAITING, AGAIN, GROW, E_NOMEM, ... */
+int msgq_register(struct msgq_call *call, enum msgq_kind kind, const struct msgq_want *want);
 void msgq_register_end(struct msgq_call *call, int outcome, struct msgq_sleeper *ret_sleeper);
-/* Sleeping receivers that match an offer. */
-int msgq_pick_receivers(struct msgq_call *call, const struct msgq_offer *offer,
-			struct msgq_picks *picks);
-/* Everybody who sleeps. */
-int msgq_pick_all(struct msgq_call *call, struct msgq_picks *picks);
+/* Sleeping receivers that match a type.  DONE, E_BUSY. */
+int msgq_pick_receivers(struct msgq_call *call, int64_t type, struct msgq_picks *picks);
 /* Keeps the list sorted by age, and the oldest when it is full. */
 void msgq_picks_insert(struct msgq_picks *picks, uint32_t index, uint64_t word, uint64_t ticket);
-/* Ends sleepers with a result and wakes them. */
-void msgq_end_picks(struct msgq_call *call, const struct msgq_picks *picks, uint32_t result);
 /* Wakes who is due (MSG-36, MSG-44), as far as the list of wakes goes. */
 void msgq_wake_senders(struct msgq_call *call);
 void msgq_wake_receivers(struct msgq_call *call);
+/* A chain that was handed to a sleeper becomes free, and the sleeper too.  DONE or an outcome. */
+int msgq_handed_free(struct msgq_call *call, uint32_t state_word, uint64_t state, uint32_t block);
+/* Ends everybody's sleep.  DONE, MORE, or an outcome. */
+int msgq_wake_all(struct msgq_call *call);
 
 #endif

@@ -1,152 +1,122 @@
 /*
  * msgq-receive.c: msgrcv.
  *
- * The commit that takes a message out moves its chain to the call's entry, together with the byte
- * and message counts; from then on the text can be copied at leisure.
+ * The commit that takes a message out of the queue moves its chain to the call's entry; from then
+ * on the text can be copied at leisure.  The chain stays there for what the thread sends next, and
+ * goes back to the free list when the thread receives again instead.
  */
 #include "core/msgq-internal.h"
 
-/* The tail's payload without the message, if it was the last. */
-static int tail_without(const struct msgq_found *found, uint64_t tail, uint32_t *ret_payload)
+/* Adds the words that take the message out of the order of arrival. */
+static void unlink_message(struct msgq_call *call, uint32_t block)
 {
-	uint32_t last = mcas_payload(tail) >> 1;
+	uint32_t next = mcas_payload(msgq_block_look(call, block, BLOCK_NEXT));
+	uint32_t previous = mcas_payload(msgq_block_look(call, block, BLOCK_PREVIOUS));
+	uint32_t after = next - NEXT_BASE + 1; /* as head, skip and previous have it */
 
-	if (last != found->block + 1)
-		return MSGQ_E_CORRUPT;
-	last = found->before_block == MSGQ_NONE ? 0 : found->before_block + 1;
-	*ret_payload = last << 1 | (mcas_payload(tail) & FLAG_SLEEPERS);
-	return MSGQ_DONE;
+	if (next == NEXT_IMPLICIT)
+		call->broken = true;
+	if (previous != 0)
+		msgq_set_block(call, previous - 1, BLOCK_NEXT, next);
+	else
+		call->txn.next[FIELD_HEAD] = after;
+	if (next != NEXT_END)
+		msgq_set_block(call, after - 1, BLOCK_PREVIOUS, previous);
+	else
+		call->txn.next[FIELD_TAIL] = previous;
 }
 
-/*
- * Whether the values it is about to be taken out by are of one moment, so that what is wrong about
- * them is wrong about the file.
- */
-static int take_out_judge(struct msgq_call *call, const struct msgq_found *found, uint64_t bytes)
+STATIC_ASSERT(NEXT_END - NEXT_BASE + 1 == 0);
+
+/* Remembers how far the head's run of one type goes. */
+static void skip_move(struct msgq_call *call, const struct msgq_found *found)
 {
-	if (msgq_still(call, found->before_word, found->before) &&
-	    msgq_still(call, msgq_block_word(call->queue, found->block, MSGQ_BLOCK_NEXT),
-		       found->next) &&
-	    msgq_still(call, WORD_BYTES, bytes))
-		return MSGQ_E_CORRUPT;
-	return MSGQ_AGAIN;
+	uint32_t next;
+
+	if (!found->is_behind && call->txn.now[FIELD_SKIP] != found->block + 1)
+		return;
+	next = mcas_payload(msgq_block_look(call, found->block, BLOCK_NEXT));
+	if (next == NEXT_END) /* it was the last: the run goes as far as the one before it */
+		next = mcas_payload(msgq_block_look(call, found->block, BLOCK_PREVIOUS));
+	else
+		next = next - NEXT_BASE + 1;
+	call->txn.next[FIELD_SKIP] = next;
 }
 
 /* Moves the message from the queue to the entry. */
-static int take_out(struct msgq_call *call, const struct msgq_found *found, uint64_t bytes,
-		    uint64_t tail)
+static int take_out(struct msgq_call *call, const struct msgq_found *found)
 {
-	struct mcas_change changes[6];
-	struct mcas_op op = { changes, 0, ARRAY_SIZE(changes) };
-	uint32_t held_word = msgq_entry_word(call->entry);
-	uint32_t cbytes = mcas_payload(bytes) >> 1, tail_payload = mcas_payload(tail);
-	uint64_t count, held;
-	int outcome = MSGQ_DONE;
+	uint32_t held_word = ENTRY_HELD(call->entry), *next = call->txn.next;
+	uint64_t held = msgq_look(call, held_word);
+	uint32_t cbytes = msgq_bytes(call);
 
-	if (!msgq_read(call, WORD_COUNT, &count) || !msgq_read(call, held_word, &held))
-		return MSGQ_E_CORRUPT;
-	if (mcas_payload(found->next) == NEXT_END)
-		outcome = tail_without(found, tail, &tail_payload);
-	if (cbytes < found->size || mcas_payload(count) == 0)
-		outcome = MSGQ_E_CORRUPT;
-	if (outcome)
-		return take_out_judge(call, found, bytes);
-
-	(void)mcas_op_add(&op, WORD_BYTES, bytes,
-			  mcas_next(bytes, (cbytes - (uint32_t)found->size) << 1 |
-				    (mcas_payload(bytes) & FLAG_SLEEPERS)));
-	(void)mcas_op_add(&op, WORD_COUNT, count, mcas_next(count, mcas_payload(count) - 1));
-	(void)mcas_op_add(&op, found->before_word, found->before,
-			  mcas_next(found->before, mcas_payload(found->next)));
-	(void)mcas_op_add(&op, msgq_block_word(call->queue, found->block, MSGQ_BLOCK_NEXT),
-			  found->next, mcas_next(found->next, NEXT_OUTSIDE));
-	(void)mcas_op_add(&op, held_word, held, mcas_next(held, found->block + 1));
-	if (mcas_payload(found->next) == NEXT_END)
-		(void)mcas_op_add(&op, WORD_TAIL, tail, mcas_next(tail, tail_payload));
-	return msgq_commit(call, &op);
-}
-
-/* Whether the selected message, which is too long, is the selected one indeed. */
-static int judge_too_long(struct msgq_call *call, const struct msgq_found *found, uint64_t tail)
-{
-	if (!found->whole)
-		return MSGQ_E_2BIG;
-	if (msgq_still(call, found->before_word, found->before) &&
-	    msgq_still(call, msgq_block_word(call->queue, found->block, MSGQ_BLOCK_NEXT),
-		       found->next) &&
-	    msgq_still(call, WORD_TAIL, tail))
-		return MSGQ_E_2BIG;
-	return MSGQ_AGAIN;
-}
-
-static int words_read(struct msgq_call *call, uint64_t *ret_bytes, uint64_t *ret_tail)
-{
-	if (!msgq_read(call, WORD_BYTES, ret_bytes) || !msgq_read(call, WORD_TAIL, ret_tail))
-		return MSGQ_E_CORRUPT;
-	return msgq_is_removed(call->queue) ? MSGQ_E_REMOVED : MSGQ_DONE;
+	msgq_index_remove(call, found->block, &found->path);
+	unlink_message(call, found->block);
+	skip_move(call, found);
+	if (cbytes < found->size || next[FIELD_COUNT] == 0)
+		call->broken = true;
+	next[FIELD_COUNT]--;
+	next[FIELD_BYTES] = (cbytes - found->size) << BYTES_SHIFT | (next[FIELD_BYTES] & FLAGS_ALL);
+	if (mcas_payload(held) != 0)
+		msgq_free_push(call, mcas_payload(held) - 1);
+	msgq_change(call, held_word, held, found->block + 1);
+	return msgq_txn_commit(call);
 }
 
 /* One try.  DONE: the message is in the call's entry. */
 static int receive_step(struct msgq_call *call, const struct msgq_want *want, bool wait,
 			struct msgq_found *ret_found)
 {
-	struct msgq_found found;
-	uint64_t bytes, tail;
-	int outcome = words_read(call, &bytes, &tail);
+	int outcome;
 
-	if (outcome)
-		return outcome;
-	outcome = msgq_select(call, want, &found);
+	msgq_txn_begin(call);
+	if (msgq_flags(call) & FLAG_REMOVED)
+		return MSGQ_E_REMOVED;
+	outcome = msgq_select(call, want, ret_found);
+	if (outcome == MSGQ_DONE && ret_found->size > want->size &&
+	    !(want->flags & ABI_MSG_NOERROR))
+		outcome = MSGQ_E_2BIG;
+	if (outcome != MSGQ_DONE || call->broken)
+		outcome = msgq_txn_judge(call, outcome);
 	if (outcome == MSGQ_BLOCKED && wait)
-		return msgq_register(call, MSGQ_KIND_RECEIVER, want, WORD_TAIL, tail);
-	if (outcome)
-		return outcome;
-	if (found.size > want->size && !(want->flags & ABI_MSG_NOERROR))
-		return judge_too_long(call, &found, tail);
-	/*
-	 * Every arrival changes bytes.  A choice among all must not outlast one: it is taken out by the
-	 * value from before the search.  Any other may: by the value now.
-	 */
-	if (!found.whole) {
-		outcome = words_read(call, &bytes, &tail);
-		if (outcome)
-			return outcome;
-	}
+		return msgq_register(call, want->type > 0 && !(want->flags & ABI_MSG_EXCEPT)
+						   ? MSGQ_KIND_TYPED
+						   : MSGQ_KIND_RECEIVER, want);
 	/* Blocks beyond our mapping are in use only after the header has said so. */
-	outcome = msgq_check_mapping(call);
 	if (outcome == MSGQ_DONE)
-		outcome = msgq_entry_claim(call);
+		outcome = msgq_check_mapping(call);
 	if (outcome == MSGQ_DONE)
-		outcome = take_out(call, &found, bytes, tail);
-	if (outcome == MSGQ_DONE)
-		*ret_found = found;
-	return outcome;
+		outcome = msgq_entry_claim(call, true);
+	return outcome == MSGQ_DONE ? take_out(call, ret_found) : outcome;
 }
 
-/* The message is the entry's: reads it, gives its blocks back, lets senders in. */
+/* The message is the entry's: reads it, lets senders in. */
 static int receive_finish(struct msgq_call *call, const struct msgq_want *want,
 			  const struct msgq_found *found, const struct msgq_output *output)
 {
 	uint64_t size = found->size < want->size ? found->size : want->size;
 	int outcome;
 
-	shared32_store(&call->header->lrpid, call->actor->pid);
-	shared64_store(&call->header->rtime_s, (uint64_t)call->actor->now_s);
+	shared32_store(&call->header->lrpid, call->actor.pid);
+	shared64_store(&call->header->rtime_s, (uint64_t)call->actor.now_s);
+	call->broken = false;
 	outcome = msgq_text_copy(call, found->block, output->text, size);
 	if (outcome == MSGQ_DONE) {
 		*output->ret_size = size;
 		*output->ret_type = found->type;
 	}
 	/* A chain that cannot be given back is the file's fault, and takes nothing from the message. */
-	(void)msgq_entry_give(call);
-	msgq_wake_senders(call);
-	return outcome == MSGQ_DONE ? MSGQ_DONE : MSGQ_E_CORRUPT;
+	if (msgq_blocks_for(found->size) > MSGQ_KEEP_MAX)
+		(void)msgq_entry_empty(call, call->entry);
+	if (msgq_flags(call) & FLAG_SENDERS)
+		msgq_wake_senders(call);
+	return outcome;
 }
 
 static int receive_run(struct msgq_call *call, const struct msgq_want *want,
 		       const struct msgq_output *output, struct msgq_sleeper *ret_sleeper)
 {
-	struct msgq_found found = { 0 };
+	struct msgq_found found;
 	int outcome;
 
 	do {
@@ -155,7 +125,7 @@ static int receive_run(struct msgq_call *call, const struct msgq_want *want,
 	} while (outcome == MSGQ_AGAIN);
 	if (outcome == MSGQ_DONE)
 		outcome = receive_finish(call, want, &found, output);
-	msgq_entry_release(call);
+	msgq_entry_leave(call);
 	msgq_register_end(call, outcome, ret_sleeper);
 	return outcome;
 }

@@ -8,20 +8,40 @@
 
 /* --- recovery ------------------------------------------------------------------------------------ */
 
-/* Frees what the client's calls held: a text not yet sent, or one that was being received. */
+/* Lets go of what an entry holds without a look at it. */
+static int entry_forget(struct msgq_call *call, uint32_t index)
+{
+	int outcome;
+
+	do {
+		if (!msgq_step(call))
+			return MSGQ_E_BUSY;
+		msgq_txn_begin(call);
+		msgq_set_word(call, ENTRY_HELD(index), 0);
+		msgq_set_word(call, ENTRY_NODE(index), 0);
+		outcome = msgq_txn_commit(call);
+	} while (outcome == MSGQ_AGAIN);
+	return outcome == MSGQ_E_CORRUPT ? MSGQ_DONE : outcome;
+}
+
+/* Frees what the client's calls held: a text not yet sent, one that was being received, or spares. */
 static int entries_recover(struct msgq_call *call, uint64_t client)
 {
+	struct msgq_entry *entry;
 	uint32_t i;
 	int outcome = MSGQ_DONE;
 
-	for (i = 0; i < MSGQ_ENTRIES && outcome == MSGQ_DONE; i++) {
-		if (shared64_load(&call->header->entries[i].owner) != client)
+	for (i = 0; i < MSGQ_ENTRIES_ALL && outcome == MSGQ_DONE; i++) {
+		entry = &call->header->entries[i];
+		if (shared64_load(&entry->owner) != client)
 			continue;
-		call->entry = i;
-		outcome = msgq_entry_give(call);
-		if (outcome == MSGQ_E_CORRUPT)
-			outcome = MSGQ_DONE; /* of this chain; the rest is none the worse */
-		msgq_entry_release(call);
+		outcome = msgq_entry_empty(call, i);
+		if (outcome == MSGQ_E_CORRUPT) /* no chain: the rest is none the worse */
+			outcome = entry_forget(call, i);
+		if (outcome == MSGQ_DONE) {
+			shared64_store(&entry->thread, 0);
+			shared64_store(&entry->owner, 0);
+		}
 	}
 	return outcome;
 }
@@ -33,18 +53,17 @@ static int handed_recover(struct msgq_call *call, uint32_t index, uint64_t state
 		.block = sleeper_argument(state) - RESULT_BASE,
 		.source = sleeper_word(&call->queue->sleepers, index),
 		.source_old = state,
-		.source_payload = sleeper_payload(SLEEPER_FREE, 0),
 		.back = true,
 	};
-	const struct shared64 *words;
 	uint64_t length;
-	int outcome = msgq_check_block(call, offer.block);
+	int outcome = msgq_entry_claim(call, true);
 
 	if (outcome)
 		return outcome;
-	words = msgq_block_at(call->queue, offer.block);
-	length = shared64_load(&words[MSGQ_BLOCK_LENGTH]);
-	offer.type = (int64_t)shared64_load(&words[MSGQ_BLOCK_TYPE]);
+	if (offer.block >= call->queue->layout.n_blocks)
+		return msgq_lost(call);
+	length = msgq_block_plain(call, offer.block, BLOCK_LENGTH);
+	offer.type = (int64_t)msgq_block_plain(call, offer.block, BLOCK_TYPE);
 	offer.size = (uint32_t)length;
 	offer.arrival = (uint32_t)(length >> 32);
 	if (offer.type < 1 || offer.size > MSG_TEXT_MAX)
@@ -52,7 +71,8 @@ static int handed_recover(struct msgq_call *call, uint32_t index, uint64_t state
 	do {
 		outcome = msgq_step(call) ? msgq_publish(call, &offer) : MSGQ_E_BUSY;
 	} while (outcome == MSGQ_AGAIN);
-	return outcome == MSGQ_E_REMOVED ? msgq_chain_give(call, &offer) : outcome;
+	return outcome == MSGQ_E_REMOVED ? msgq_handed_free(call, offer.source, state, offer.block)
+					 : outcome;
 }
 
 /* Takes a sleeper out, so that nothing more is handed to it. */
@@ -62,37 +82,36 @@ static int sleeper_stop(struct msgq_call *call, uint32_t index)
 	uint64_t state;
 	int outcome;
 
-	while (msgq_step(call)) {
-		if (!msgq_read(call, state_word, &state))
-			return MSGQ_E_CORRUPT;
+	do {
+		if (!msgq_step(call))
+			return MSGQ_E_BUSY;
+		msgq_txn_begin(call);
+		state = msgq_look(call, state_word);
 		if (sleeper_state(state) != SLEEPER_WAITING)
-			return MSGQ_DONE;
-		outcome = mcas_change_one(&call->queue->mcas, state_word, state,
-					  mcas_next(state, sleeper_payload(SLEEPER_FREE, 0)));
-		if (outcome != MCAS_CHANGED)
-			return outcome == MCAS_DONE ? MSGQ_DONE : MSGQ_E_CORRUPT;
-	}
-	return MSGQ_E_BUSY;
+			return msgq_txn_judge(call, MSGQ_DONE);
+		msgq_change(call, state_word, state, sleeper_payload(SLEEPER_FREE, 0));
+		outcome = msgq_txn_commit(call);
+	} while (outcome == MSGQ_AGAIN);
+	return outcome;
 }
 
 /* What a stopped sleeper was handed joins picks, oldest message first; the others are let go. */
 static int sleeper_sort(struct msgq_call *call, uint32_t index, struct msgq_picks *picks)
 {
-	uint64_t state, tail, arrival;
+	uint64_t state, arrival;
 	uint32_t block;
 
-	if (!msgq_read(call, WORD_TAIL, &tail) ||
-	    !msgq_read(call, sleeper_word(&call->queue->sleepers, index), &state))
-		return MSGQ_E_CORRUPT;
+	msgq_txn_begin(call);
+	state = msgq_look(call, sleeper_word(&call->queue->sleepers, index));
 	block = sleeper_argument(state) - RESULT_BASE;
 	if (sleeper_state(state) != SLEEPER_DONE || sleeper_argument(state) < RESULT_BASE ||
 	    block >= call->queue->layout.n_blocks) {
 		sleeper_release(&call->queue->sleepers, index);
 		return MSGQ_DONE;
 	}
-	/* All came before tail as it is now: the farther, the smaller this is. */
-	arrival = shared64_load(&msgq_block_at(call->queue, block)[MSGQ_BLOCK_LENGTH]) >> 32;
-	arrival = ((uint32_t)arrival - msgq_arrival(tail)) & 0x7fffffffu;
+	/* All came before the guard as it is now: the farther, the smaller this is. */
+	arrival = msgq_block_plain(call, block, BLOCK_LENGTH) >> 32;
+	arrival = ((uint32_t)arrival - msgq_arrival(call->txn.guard)) & 0x7fffffffu;
 	msgq_picks_insert(picks, index, state, arrival);
 	return MSGQ_DONE;
 }
@@ -108,7 +127,9 @@ static int sleepers_stop(struct msgq_call *call, uint64_t client, struct msgq_pi
 	uint32_t index, end = msgq_backed_sleepers(call->queue);
 	int outcome = MSGQ_DONE;
 
-	*ret_picks = (struct msgq_picks){ .max = WAKES_MAX };
+	ret_picks->max = WAKES_MAX;
+	ret_picks->n = 0;
+	ret_picks->n_matching = 0;
 	for (index = 0; index < end && outcome != MSGQ_E_BUSY; index++) {
 		if (sleeper_is_of(call->queue, index, client))
 			outcome = sleeper_stop(call, index);
@@ -146,16 +167,17 @@ int msgq_recover(struct msgq *queue, const struct actor *actor, struct wakes *re
 
 	if (outcome)
 		return outcome;
-	mcas_recover(&queue->mcas, actor->client);
-	outcome = entries_recover(&call, actor->client);
-	if (outcome == MSGQ_DONE)
-		outcome = sleepers_recover(&call, actor->client);
-	if (outcome)
-		return outcome;
+	call.actor.hint = MSGQ_HINT_NONE; /* nothing here is to be kept */
+	outcome = sleepers_recover(&call, actor->client);
+	if (outcome == MSGQ_DONE) /* also what was needed for that */
+		outcome = entries_recover(&call, actor->client);
 	/* It may have died between making room and waking those who wait for it. */
-	msgq_wake_senders(&call);
-	msgq_wake_receivers(&call);
-	return MSGQ_DONE;
+	if (outcome == MSGQ_DONE) {
+		msgq_wake_senders(&call);
+		msgq_wake_receivers(&call);
+	}
+	msgq_entry_leave(&call);
+	return outcome;
 }
 
 bool msgq_holds(const struct msgq *queue, uint64_t client)
@@ -163,7 +185,7 @@ bool msgq_holds(const struct msgq *queue, uint64_t client)
 	const struct msgq_header *header = msgq_header(queue);
 	uint32_t i, end = msgq_backed_sleepers(queue);
 
-	for (i = 0; i < MSGQ_ENTRIES; i++) {
+	for (i = 0; i < MSGQ_ENTRIES_ALL; i++) {
 		if (shared64_load(&header->entries[i].owner) == client)
 			return true;
 	}
@@ -192,41 +214,40 @@ static void tally_add(struct tally *tally, uint32_t block)
 	tally->mixed += (mixed ^ mixed >> 29) * UINT64_C(0xbf58476d1ce4e5b9);
 }
 
-/* Follows links from first until `end` payload or, in the free list, the blocks never used. */
+/* Follows a chain; n is how many blocks it has, or 0: any number. */
 static bool chain_tally(struct msgq_call *call, uint32_t first, uint64_t n, struct tally *tally)
 {
 	uint32_t block = first;
-	uint64_t link, i;
+	uint64_t i, next;
 
-	for (i = 0; i < n; i++) {
-		if (msgq_check_block(call, block) ||
-		    !msgq_read(call, msgq_block_word(call->queue, block, MSGQ_BLOCK_LINK), &link))
-			return false;
+	for (i = 1; i <= call->queue->layout.n_blocks && !call->broken; i++) {
+		next = mcas_payload(msgq_block_look(call, block, BLOCK_CHAIN));
 		tally_add(tally, block);
-		if (mcas_payload(link) == LINK_END)
-			return i + 1 == n;
-		block = mcas_payload(link) == LINK_IMPLICIT ? block + 1
-							    : mcas_payload(link) - LINK_BASE;
+		if (next == 0)
+			return !call->broken && (n == 0 || i == n);
+		block = (uint32_t)next - 1;
 	}
 	return false;
 }
 
+static bool message_tally(struct msgq_call *call, uint32_t block, struct tally *tally)
+{
+	uint64_t size = (uint32_t)msgq_block_plain(call, block, BLOCK_LENGTH);
+
+	return chain_tally(call, block, msgq_blocks_for(size), tally);
+}
+
 static bool free_tally(struct msgq_call *call, struct tally *tally)
 {
-	uint32_t backed = msgq_backed_blocks(call->queue), block;
+	uint32_t backed = msgq_backed_blocks(call->queue);
 	uint32_t n_blocks = call->queue->layout.n_blocks;
-	uint64_t word, i;
+	uint32_t block = call->txn.now[FIELD_FREE], payload, i;
 
-	if (!msgq_read(call, WORD_FREE, &word))
-		return false;
-	block = mcas_payload(word);
 	for (i = 0; i <= n_blocks && block < backed; i++) {
-		if (!msgq_read(call, msgq_block_word(call->queue, block, MSGQ_BLOCK_LINK), &word) ||
-		    mcas_payload(word) == LINK_END)
+		payload = mcas_payload(msgq_block_look(call, block, BLOCK_NEXT));
+		if (payload == NEXT_END || !chain_tally(call, block, 0, tally))
 			return false;
-		tally_add(tally, block);
-		block = mcas_payload(word) == LINK_IMPLICIT ? block + 1
-							    : mcas_payload(word) - LINK_BASE;
+		block = payload == NEXT_IMPLICIT ? block + 1 : payload - NEXT_BASE;
 	}
 	if (block < backed || block > n_blocks)
 		return false;
@@ -235,73 +256,90 @@ static bool free_tally(struct msgq_call *call, struct tally *tally)
 	return true;
 }
 
-static bool queue_tally(struct msgq_call *call, struct tally *tally)
+/* What entries hold; those that nobody owns hold nothing. */
+static bool entries_tally(struct msgq_call *call, struct tally *tally)
 {
-	uint32_t block = MSGQ_NONE, payload, size;
-	uint64_t word, bytes, tail, count, n, cbytes = 0;
+	uint32_t i, held, node;
 
-	if (!msgq_read(call, WORD_HEAD, &word) || !msgq_read(call, WORD_BYTES, &bytes) ||
-	    !msgq_read(call, WORD_TAIL, &tail) || !msgq_read(call, WORD_COUNT, &count))
-		return false;
-	for (n = 0; mcas_payload(word) != NEXT_END; n++) {
-		payload = mcas_payload(word);
-		if (n >= mcas_payload(count) || payload == NEXT_OUTSIDE ||
-		    msgq_check_block(call, payload - NEXT_BASE))
+	for (i = 0; i < MSGQ_ENTRIES_ALL; i++) {
+		held = mcas_payload(msgq_look(call, ENTRY_HELD(i)));
+		node = mcas_payload(msgq_look(call, ENTRY_NODE(i)));
+		if (shared64_load(&call->header->entries[i].owner) == 0 && (held != 0 || node != 0))
 			return false;
-		block = payload - NEXT_BASE;
-		size = (uint32_t)shared64_load(&msgq_block_at(call->queue, block)[MSGQ_BLOCK_LENGTH]);
-		cbytes += size;
-		if (!chain_tally(call, block, msgq_blocks_for(size), tally) ||
-		    !msgq_read(call, msgq_block_word(call->queue, block, MSGQ_BLOCK_NEXT), &word))
+		if ((held != 0 && !chain_tally(call, held - 1, 0, tally)) ||
+		    (node != 0 && !chain_tally(call, node - 1, 1, tally)))
 			return false;
 	}
-	return n == mcas_payload(count) && cbytes == mcas_payload(bytes) >> 1 &&
-	       (block == MSGQ_NONE ? 0 : block + 1) == mcas_payload(tail) >> 1;
+	return true;
+}
+
+static bool queue_tally(struct msgq_call *call, struct tally *tally)
+{
+	uint32_t next = call->txn.now[FIELD_HEAD], before = 0, arrival, earlier = 0;
+	uint32_t count = call->txn.now[FIELD_COUNT], n;
+	uint64_t cbytes = 0, length;
+
+	for (n = 0; next != 0; n++) {
+		if (n >= count ||
+		    mcas_payload(msgq_block_look(call, next - 1, BLOCK_PREVIOUS)) != before)
+			return false;
+		length = msgq_block_plain(call, next - 1, BLOCK_LENGTH);
+		arrival = (uint32_t)(length >> 32);
+		if (before != 0 && !msgq_arrived_before(earlier, arrival))
+			return false;
+		earlier = arrival;
+		cbytes += (uint32_t)length;
+		if (!message_tally(call, next - 1, tally))
+			return false;
+		before = next;
+		next = mcas_payload(msgq_block_look(call, next - 1, BLOCK_NEXT)) - NEXT_BASE + 1;
+	}
+	return n == count && cbytes == msgq_bytes(call) &&
+	       before == call->txn.now[FIELD_TAIL];
 }
 
 /* Messages handed to sleepers that have not looked yet: the one thing a sleep may leave. */
 static bool handed_tally(struct msgq_call *call, struct tally *tally)
 {
-	uint32_t index, end = msgq_backed_sleepers(call->queue), block;
-	uint64_t state, size;
+	uint32_t index, end = msgq_backed_sleepers(call->queue);
+	uint64_t state;
 
 	for (index = 0; index < end; index++) {
-		if (!msgq_read(call, sleeper_word(&call->queue->sleepers, index), &state))
-			return false;
+		state = msgq_look(call, sleeper_word(&call->queue->sleepers, index));
 		if (sleeper_state(state) == SLEEPER_FREE)
 			continue;
 		if (shared64_load(&msgq_record_at(call->queue, index)->base.owner) == 0)
 			return false;
 		if (sleeper_state(state) != SLEEPER_DONE || sleeper_argument(state) < RESULT_BASE)
 			continue;
-		block = sleeper_argument(state) - RESULT_BASE;
-		if (msgq_check_block(call, block))
-			return false;
-		size = (uint32_t)shared64_load(&msgq_block_at(call->queue, block)[MSGQ_BLOCK_LENGTH]);
-		if (!chain_tally(call, block, msgq_blocks_for(size), tally))
+		if (!message_tally(call, sleeper_argument(state) - RESULT_BASE, tally))
 			return false;
 	}
 	return true;
 }
 
+static void node_tally(void *context, uint32_t node)
+{
+	tally_add(context, node);
+}
+
 bool msgq_verify(struct msgq *queue)
 {
 	struct tally tally = { 0 }, all = { 0 };
+	uint32_t n_indexed = 0, block;
 	struct msgq_call call;
-	uint32_t i, block;
 
-	if (msgq_begin(&call, queue, NULL, NULL) || !mcas_verify(&queue->mcas))
+	if (msgq_begin(&call, queue, NULL, NULL))
 		return false;
-	for (i = 0; i < MSGQ_ENTRIES; i++) {
-		uint64_t held;
-
-		if (shared64_load(&call.header->entries[i].owner) != 0 ||
-		    !msgq_read(&call, msgq_entry_word(i), &held) || mcas_payload(held) != 0)
-			return false;
-	}
-	if (!queue_tally(&call, &tally) || !handed_tally(&call, &tally) || !free_tally(&call, &tally))
+	call.is_reader = false; /* what follows from the last change has to be there */
+	msgq_txn_begin(&call);
+	if (!entries_tally(&call, &tally) || !queue_tally(&call, &tally) ||
+	    !msgq_index_verify(&call, node_tally, &tally, &n_indexed) ||
+	    !handed_tally(&call, &tally) || !free_tally(&call, &tally))
+		return false;
+	if (n_indexed != call.txn.now[FIELD_COUNT])
 		return false;
 	for (block = 0; block < queue->layout.n_blocks; block++)
 		tally_add(&all, block);
-	return tally.n == all.n && tally.sum == all.sum && tally.mixed == all.mixed;
+	return !call.broken && tally.n == all.n && tally.sum == all.sum && tally.mixed == all.mixed;
 }

@@ -1,17 +1,15 @@
 /*
- * msgq-select.c: finding the message a receive wants, beside others that change the queue.
+ * msgq-select.c: finding the message a receive wants.
  *
- * A walk from the head, hand over hand: A.next, then B's type, length and next, then A.next again; if
- * that has not changed, B stood behind A while it was read (msgq.c, 8).  Since messages come in at
- * the tail only, all that stand before B were looked at before, so:
- *  1. The first match found is the first in the queue at that moment, and still is when it is
- *     taken out, because taking it out changes the two words that led to it and onward.
- *  2. Reaching the end means that at that moment nothing in the queue matched.
- *  3. The best of all (negative types) is the best for as long as nothing arrives: the taker must
- *     find bytes, or tail, unchanged since before the walk.
- * What recovery puts back in between counts as an arrival.
+ * By 0 it is the head; by type and by the lowest type the index has it (msgq-index.c).  "Not this
+ * type" is the head, or else the first behind the head's run of messages of one type: FIELD_SKIP
+ * remembers how far that run was seen to reach, so that each message is passed once in its life.
  */
 #include "core/msgq-internal.h"
+
+/* Messages passed in one go, and how many of them are worth remembering. */
+#define SKIP_STEPS_MAX 4096u
+#define SKIP_STEPS_NOTED 64u
 
 /* Tries for a position in a queue that others change; then the last look has to do. */
 #define POSITION_TRIES 256u
@@ -25,145 +23,158 @@ bool msgq_want_matches(int64_t want, uint32_t flags, int64_t type)
 	return type <= (want == INT64_MIN ? INT64_MAX : -want); /* MSG-13, MSG-14 */
 }
 
-static int walk_start(struct msgq_call *call, struct msgq_found *found)
+static int found_fill(struct msgq_call *call, uint32_t block, struct msgq_found *found)
 {
-	*found = (struct msgq_found){ .before_word = WORD_HEAD, .before_block = MSGQ_NONE };
-	return msgq_read(call, WORD_HEAD, &found->before) ? MSGQ_DONE : MSGQ_E_CORRUPT;
-}
+	uint64_t length = msgq_block_plain(call, block, BLOCK_LENGTH);
 
-/* Reads the message that `before` leads to.  DONE, BLOCKED at the end, AGAIN, or an outcome. */
-static int walk_look(struct msgq_call *call, struct msgq_found *found)
-{
-	uint32_t payload = mcas_payload(found->before);
-	const struct shared64 *words;
-	uint64_t length;
-	int outcome = MSGQ_DONE;
-
-	if (!msgq_step(call))
-		return MSGQ_E_BUSY;
-	if (payload == NEXT_END)
-		return MSGQ_BLOCKED;
-	if (payload == NEXT_OUTSIDE)
-		outcome = MSGQ_E_CORRUPT;
-	else
-		outcome = msgq_check_block(call, payload - NEXT_BASE);
-	if (outcome == MSGQ_DONE) {
-		found->block = payload - NEXT_BASE;
-		words = msgq_block_at(call->queue, found->block);
-		if (!msgq_read(call, msgq_block_word(call->queue, found->block, MSGQ_BLOCK_NEXT),
-			       &found->next))
-			return MSGQ_E_CORRUPT;
-		found->type = (int64_t)shared64_load(&words[MSGQ_BLOCK_TYPE]);
-		length = shared64_load(&words[MSGQ_BLOCK_LENGTH]);
-		found->size = (uint32_t)length;
-		found->arrival = (uint32_t)(length >> 32);
-	}
-	if (!msgq_still(call, found->before_word, found->before))
-		return MSGQ_AGAIN;
-	if (outcome)
-		return outcome;
-	if (mcas_payload(found->next) == NEXT_OUTSIDE || found->size > MSG_TEXT_MAX)
-		return MSGQ_E_CORRUPT;
+	found->block = block;
+	found->type = (int64_t)msgq_block_plain(call, block, BLOCK_TYPE);
+	found->size = (uint32_t)length;
+	found->arrival = (uint32_t)(length >> 32);
+	if (found->size > MSG_TEXT_MAX)
+		call->broken = true;
 	return MSGQ_DONE;
 }
 
-static void walk_on(struct msgq_call *call, struct msgq_found *found)
+/* A message that was found by its place in the queue; the oldest of its type. */
+static int found_at(struct msgq_call *call, uint32_t block, struct msgq_found *found)
 {
-	found->before_word = msgq_block_word(call->queue, found->block, MSGQ_BLOCK_NEXT);
-	found->before_block = found->block;
-	found->before = found->next;
+	(void)found_fill(call, block, found);
+	msgq_index_find(call, found->type, &found->path);
+	if (found->path.type != found->type)
+		call->broken = true;
+	return MSGQ_DONE;
+}
+
+/* The oldest message of the type that found's path leads to. */
+static int found_first(struct msgq_call *call, struct msgq_found *found)
+{
+	uint64_t same = msgq_block_look(call, found->path.last, BLOCK_SAME);
+
+	return found_fill(call, mcas_payload(same) - 1, found);
+}
+
+/* Remembers that up to this message all are of the head's type.  AGAIN, or an outcome. */
+static int skip_note(struct msgq_call *call, uint32_t block)
+{
+	int outcome;
+
+	call->txn.next[FIELD_SKIP] = block + 1;
+	outcome = msgq_txn_commit(call);
+	return outcome == MSGQ_DONE ? MSGQ_AGAIN : outcome;
+}
+
+/* The first message behind the head's run of one type. */
+static int select_behind(struct msgq_call *call, int64_t type, struct msgq_found *found)
+{
+	uint32_t skip = call->txn.now[FIELD_SKIP], steps, next = 0;
+	uint32_t block = (skip ? skip : call->txn.now[FIELD_HEAD]) - 1;
+	bool is_end = false;
+
+	for (steps = 0; steps < SKIP_STEPS_MAX && !call->broken; steps++) {
+		if ((int64_t)msgq_block_plain(call, block, BLOCK_TYPE) != type)
+			break;
+		next = mcas_payload(msgq_block_look(call, block, BLOCK_NEXT));
+		is_end = next == NEXT_END;
+		if (is_end)
+			break;
+		block = next - NEXT_BASE;
+	}
+	msgq_charge(call, steps / 16);
+	if (!call->broken && steps >= SKIP_STEPS_NOTED)
+		return skip_note(call, block);
+	if (is_end)
+		return MSGQ_BLOCKED;
+	found->is_behind = true;
+	return found_at(call, block, found);
 }
 
 int msgq_select(struct msgq_call *call, const struct msgq_want *want, struct msgq_found *ret_found)
 {
-	struct msgq_found found, best = { 0 };
-	uint64_t count;
-	uint32_t steps;
-	int outcome;
+	uint32_t head = call->txn.now[FIELD_HEAD];
+	struct msgq_path *path = &ret_found->path;
 
-	if (!msgq_read(call, WORD_COUNT, &count) || walk_start(call, &found))
-		return MSGQ_E_CORRUPT;
-	for (steps = 0;; steps++) {
-		/* More messages than blocks: the list has changed under us all the time, or is a ring. */
-		if (steps > call->queue->layout.n_blocks)
-			return msgq_still(call, WORD_COUNT, count) ? MSGQ_E_CORRUPT : MSGQ_AGAIN;
-		outcome = walk_look(call, &found);
-		if (outcome)
-			break;
-		if (msgq_want_matches(want->type, want->flags, found.type)) {
-			if (want->type >= 0 || found.type <= 1) {
-				*ret_found = found;
-				return MSGQ_DONE;
-			}
-			if (!best.whole || found.type < best.type) {
-				best = found;
-				best.whole = true;
-			}
-		}
-		walk_on(call, &found);
+	ret_found->is_behind = false;
+	if (head == 0)
+		return MSGQ_BLOCKED;
+	if (want->type < 0) {
+		msgq_index_lowest(call, path);
+		if (path->last == MSGQ_NONE || !msgq_want_matches(want->type, 0, path->type))
+			return MSGQ_BLOCKED;
+		return found_first(call, ret_found);
 	}
-	if (outcome == MSGQ_BLOCKED && best.whole) {
-		*ret_found = best;
-		return MSGQ_DONE;
+	if (want->type > 0 && !(want->flags & ABI_MSG_EXCEPT)) {
+		msgq_index_find(call, want->type, path);
+		if (path->last == MSGQ_NONE || path->type != want->type)
+			return MSGQ_BLOCKED;
+		return found_first(call, ret_found);
 	}
-	return outcome;
+	if (want->type > 0 &&
+	    (int64_t)msgq_block_plain(call, head - 1, BLOCK_TYPE) == want->type)
+		return select_behind(call, want->type, ret_found);
+	return found_at(call, head - 1, ret_found);
 }
 
-int msgq_select_later(struct msgq_call *call, uint32_t arrival, struct msgq_found *ret_found)
+uint32_t msgq_select_later(struct msgq_call *call, uint32_t arrival)
 {
-	uint32_t steps;
+	uint32_t next = call->txn.now[FIELD_HEAD], steps;
 
-	if (walk_start(call, ret_found))
-		return MSGQ_E_CORRUPT;
-	for (steps = 0; steps <= call->queue->layout.n_blocks; steps++) {
-		int outcome = walk_look(call, ret_found);
-
-		if (outcome)
-			return outcome;
-		if (msgq_arrived_before(arrival, ret_found->arrival))
-			return MSGQ_DONE;
-		walk_on(call, ret_found);
+	for (steps = 0; next != 0 && !call->broken; steps++) {
+		if (steps > call->queue->layout.n_blocks)
+			call->broken = true;
+		if (msgq_arrived_before(arrival, (uint32_t)(msgq_block_plain(call, next - 1,
+									     BLOCK_LENGTH) >> 32)))
+			return next;
+		next = mcas_payload(msgq_block_look(call, next - 1, BLOCK_NEXT));
+		next = next == NEXT_END ? 0 : next - NEXT_BASE + 1;
 	}
-	return MSGQ_AGAIN; /* a ring, on which the caller's steps will run out */
+	return 0;
 }
 
 /* --- MSG_COPY ------------------------------------------------------------------------------------ */
 
-/* The message at a position.  DONE, BLOCKED: the queue is shorter; AGAIN, or an outcome. */
+/* The message at a position.  DONE or E_NOMSG; right if the guard holds still. */
 static int position_find(struct msgq_call *call, uint64_t position, struct msgq_found *found)
 {
-	uint64_t i;
+	uint32_t next = call->txn.now[FIELD_HEAD];
+	uint64_t count = call->txn.now[FIELD_COUNT], i;
 
-	if (walk_start(call, found))
-		return MSGQ_E_CORRUPT;
-	for (i = 0;; i++) {
-		int outcome = walk_look(call, found);
-
-		if (outcome || i == position)
-			return outcome;
-		walk_on(call, found);
+	if (position >= count)
+		return MSGQ_E_NOMSG;
+	for (i = 0; i < position && !call->broken; i++) {
+		next = mcas_payload(msgq_block_look(call, next - 1, BLOCK_NEXT)) - NEXT_BASE + 1;
+		if (i % 1024 == 1023)
+			msgq_charge(call, 64);
+		if (call->budget == 0)
+			return MSGQ_E_BUSY;
 	}
+	return found_fill(call, next - 1, found);
 }
 
-/* One look.  Sets *ret_size and *ret_type on DONE. */
+/* One look.  Sets *ret_found on DONE. */
 static int copy_look(struct msgq_call *call, uint64_t position, uint64_t size_max, void *text,
 		     struct msgq_found *ret_found)
 {
-	struct msgq_found found;
-	int outcome = position_find(call, position, &found);
+	struct msgq_found found = { 0 };
+	uint64_t next = 0;
+	int outcome;
 
-	if (outcome == MSGQ_BLOCKED)
-		return MSGQ_E_NOMSG;
+	msgq_txn_begin(call);
+	if (msgq_flags(call) & FLAG_REMOVED)
+		return MSGQ_E_REMOVED;
+	outcome = position_find(call, position, &found);
+	if (outcome == MSGQ_DONE && found.size > size_max)
+		outcome = MSGQ_E_2BIG;
+	if (outcome == MSGQ_DONE)
+		next = msgq_block_look(call, found.block, BLOCK_NEXT);
+	outcome = msgq_txn_judge(call, outcome);
 	if (outcome)
 		return outcome;
-	if (found.size > size_max)
-		return MSGQ_E_2BIG;
+	/* A message's next changes before its text does, so this is its text or is tried again. */
 	outcome = msgq_text_copy(call, found.block, text, found.size);
-	if (!msgq_still(call, found.before_word, found.before) ||
-	    !msgq_still(call, msgq_block_word(call->queue, found.block, MSGQ_BLOCK_NEXT), found.next))
-		return MSGQ_AGAIN; /* it may be another message's text */
-	if (outcome == MSGQ_DONE)
-		*ret_found = found;
+	if (msgq_block_look(call, found.block, BLOCK_NEXT) != next)
+		return MSGQ_AGAIN;
+	*ret_found = found;
 	return outcome;
 }
 
@@ -172,30 +183,21 @@ int msgq_copy(struct msgq *queue, int64_t position, uint64_t size_max, bool noer
 {
 	struct msgq_found found = { 0 };
 	struct msgq_call call;
-	uint64_t count;
 	uint32_t tries = 0;
-	bool quiet;
 	int outcome = msgq_begin(&call, queue, NULL, NULL);
 
 	if (outcome)
 		return outcome;
-	if (msgq_is_removed(queue))
-		return MSGQ_E_REMOVED;
-	if (position < 0)
-		return MSGQ_E_NOMSG;
 	do {
-		if (!msgq_step(&call))
-			return MSGQ_E_BUSY;
-		if (!msgq_read(&call, WORD_COUNT, &count))
-			return MSGQ_E_CORRUPT;
-		outcome = copy_look(&call, (uint64_t)position, size_max, text, &found);
-		/* Every change of the queue changes count, and may have shifted the positions. */
-		quiet = msgq_still(&call, WORD_COUNT, count);
-	} while (outcome == MSGQ_AGAIN || (!quiet && ++tries < POSITION_TRIES));
+		outcome = copy_look(&call, position < 0 ? UINT64_MAX : (uint64_t)position, size_max,
+				    text, &found);
+	} while (outcome == MSGQ_AGAIN && ++tries < POSITION_TRIES);
 	if (outcome == MSGQ_DONE) {
 		*ret_size = found.size;
 		*ret_type = found.type;
 	}
+	if (outcome == MSGQ_AGAIN)
+		return MSGQ_E_BUSY;
 	if (outcome == MSGQ_E_2BIG && noerror)
 		return MSGQ_E_INVAL; /* MSG-26 */
 	return outcome;

@@ -1,269 +1,248 @@
 /*
  * msgq-send.c: msgsnd, and how a message gets from its sender's entry into the queue or straight into
  * the hands of a sleeping receiver.
- *
- * Everything that decided the outcome is in the commit: bytes (and with it count, qbytes and removed,
- * msgq.c 9 and 10), tail (nobody registered or arrived meanwhile), and the state of each receiver
- * that is given the message or told that it is too long.
  */
 #include "core/msgq-internal.h"
 
-/* Receivers looked at for one commit: with the words of an append, what a small descriptor holds. */
-#define APPEND_WORDS 6u
-#define OFFER_MAX (MCAS_SMALL_MAX - APPEND_WORDS)
+/* Receivers looked at for one commit: with the words of an append, what it holds. */
+#define APPEND_WORDS 8u
+#define OFFER_MAX (MSGQ_CHANGES - APPEND_WORDS)
 
-STATIC_ASSERT(MCAS_SMALL_MAX > APPEND_WORDS);
 STATIC_ASSERT(OFFER_MAX < WAKES_MAX);
 
-/* One attempt to publish. */
-struct attempt {
-	struct mcas_change changes[MCAS_SMALL_MAX];
-	struct mcas_op op;
-	uint64_t bytes;
-	uint64_t count;
-	uint64_t tail;
-	uint32_t tail_flag;      /* as it will be */
-	uint32_t n_wakes;        /* receivers whose sleep this ends */
+/* What one attempt to publish does to receivers. */
+struct handing {
+	uint32_t n_wakes; /* receivers whose sleep this ends */
 	uint32_t wakes[OFFER_MAX];
-	uint32_t receiver_pid;   /* whom the message goes to, if handed */
+	uint32_t receiver_pid; /* whom the message goes to, if handed */
 	bool handed;
 	bool partial; /* only tells some receivers that it is too long; the search goes on after it */
 };
 
-bool msgq_fits(const struct msgq *queue, uint64_t size, uint64_t bytes, uint64_t count)
+bool msgq_fits(struct msgq_call *call, uint64_t size)
 {
-	uint64_t qbytes = shared64_load(&msgq_header(queue)->qbytes);
+	uint64_t qbytes = call->txn.now[FIELD_QBYTES];
 
-	if (qbytes > queue->layout.qbytes_max)
-		qbytes = queue->layout.qbytes_max;
+	if (qbytes > call->queue->layout.qbytes_max)
+		qbytes = call->queue->layout.qbytes_max;
 	/* MSG-3; size may be anything the caller was given. */
-	return size <= qbytes && (mcas_payload(bytes) >> 1) <= qbytes - size &&
-	       mcas_payload(count) < qbytes;
+	return size <= qbytes && msgq_bytes(call) <= qbytes - size &&
+	       call->txn.now[FIELD_COUNT] < qbytes;
 }
 
 /* The message goes to the oldest receiver that matches and has room; older ones get E2BIG (MSG-30). */
 static int offer_to_receivers(struct msgq_call *call, const struct msgq_offer *offer,
-			      struct attempt *attempt)
+			      struct handing *handing)
 {
-	struct msgq_picks picks = { .max = OFFER_MAX };
+	struct msgq_picks picks;
 	uint32_t i, word, result;
-	int outcome = msgq_pick_receivers(call, offer, &picks);
+	int outcome;
 
+	picks.max = OFFER_MAX;
+	outcome = msgq_pick_receivers(call, offer->type, &picks);
 	if (outcome)
 		return outcome;
-	for (i = 0; i < picks.n && !attempt->handed; i++) {
+	for (i = 0; i < picks.n && !handing->handed; i++) {
 		const struct msgq_record *record = msgq_record_at(call->queue, picks.list[i].index);
 
 		result = RESULT_2BIG;
 		if (offer->size <= shared64_load(&record->size) ||
 		    (shared32_load(&record->flags) & ABI_MSG_NOERROR)) {
 			result = RESULT_BASE + offer->block;
-			attempt->handed = true;
-			attempt->receiver_pid = shared32_load(&record->base.pid);
+			handing->handed = true;
+			handing->receiver_pid = shared32_load(&record->base.pid);
 		}
 		word = sleeper_word(&call->queue->sleepers, picks.list[i].index);
-		(void)mcas_op_add(&attempt->op, word, picks.list[i].word,
-				  mcas_next(picks.list[i].word, sleeper_payload(SLEEPER_DONE, result)));
-		attempt->wakes[attempt->n_wakes++] = word;
+		msgq_change(call, word, picks.list[i].word, sleeper_payload(SLEEPER_DONE, result));
+		handing->wakes[handing->n_wakes++] = word;
 	}
-	attempt->partial = !attempt->handed && picks.n_matching > picks.n;
-	if (picks.n_waiting == attempt->n_wakes)
-		attempt->tail_flag = 0;
+	handing->partial = !handing->handed && picks.n_matching > picks.n;
+	if (picks.n_waiting == handing->n_wakes)
+		call->txn.next[FIELD_BYTES] &= ~FLAG_RECEIVERS;
 	return MSGQ_DONE;
 }
 
-/* Where an arriving message goes: the last one's next word, or head. */
-static int place_last(struct msgq_call *call, const struct attempt *attempt, struct msgq_found *place)
+/* Adds the words that put the message before another one, or at the end. */
+static void link_before(struct msgq_call *call, uint32_t block, uint32_t later)
 {
-	uint32_t last = mcas_payload(attempt->tail) >> 1; /* + 1 */
-	int outcome;
+	uint32_t before;
 
-	place->before_word = WORD_HEAD;
-	if (last) {
-		outcome = msgq_check_block(call, last - 1);
-		if (outcome)
-			return outcome;
-		place->before_word = msgq_block_word(call->queue, last - 1, MSGQ_BLOCK_NEXT);
+	if (later != 0) {
+		uint32_t word = msgq_block_word(call->queue, later - 1, BLOCK_PREVIOUS);
+		uint64_t previous = msgq_look(call, word);
+
+		before = mcas_payload(previous);
+		msgq_block_own(call, block, BLOCK_NEXT, later - 1 + NEXT_BASE);
+		msgq_change(call, word, previous, block + 1);
+	} else {
+		before = call->txn.now[FIELD_TAIL];
+		msgq_block_own(call, block, BLOCK_NEXT, NEXT_END);
+		call->txn.next[FIELD_TAIL] = block + 1;
 	}
-	if (!msgq_read(call, place->before_word, &place->before))
-		return MSGQ_E_CORRUPT;
-	if (mcas_payload(place->before) == NEXT_END)
-		return MSGQ_BLOCKED; /* nothing follows */
-	/* Else tail must have moved on. */
-	return msgq_still(call, WORD_TAIL, attempt->tail) ? MSGQ_E_CORRUPT : MSGQ_AGAIN;
+	msgq_block_own(call, block, BLOCK_PREVIOUS, before);
+	if (before != 0)
+		msgq_set_block(call, before - 1, BLOCK_NEXT, block + NEXT_BASE);
+	else
+		call->txn.next[FIELD_HEAD] = block + 1;
 }
 
-/* Adds the words that put the message into the queue. */
-static int append(struct msgq_call *call, const struct msgq_offer *offer, struct attempt *attempt)
+/* Adds the words that put the message into the queue.  DONE or NODE. */
+static int append(struct msgq_call *call, const struct msgq_offer *offer)
 {
-	uint32_t next_word = msgq_block_word(call->queue, offer->block, MSGQ_BLOCK_NEXT);
-	uint32_t last = mcas_payload(attempt->tail) >> 1;
-	struct msgq_found place = { 0 };
-	uint64_t next, cbytes, count;
-	int outcome;
+	uint64_t cbytes = msgq_bytes(call) + offer->size;
+	uint32_t *next = call->txn.next;
+	int outcome = msgq_index_insert(call, offer);
 
-	outcome = offer->back ? msgq_select_later(call, offer->arrival, &place)
-			      : place_last(call, attempt, &place);
-	if (outcome != MSGQ_DONE && outcome != MSGQ_BLOCKED)
+	if (outcome)
 		return outcome;
-	if (!msgq_read(call, next_word, &next))
-		return MSGQ_E_CORRUPT;
-	if (outcome == MSGQ_BLOCKED)
-		last = offer->block + 1;
-
-	cbytes = (uint64_t)(mcas_payload(attempt->bytes) >> 1) + offer->size;
-	count = (uint64_t)mcas_payload(attempt->count) + 1;
-	if (cbytes > UINT32_MAX >> 1 || count > UINT32_MAX)
-		return MSGQ_E_CORRUPT;
-	(void)mcas_op_add(&attempt->op, WORD_BYTES, attempt->bytes,
-			  mcas_next(attempt->bytes, (uint32_t)cbytes << 1 |
-				    (mcas_payload(attempt->bytes) & FLAG_SLEEPERS)));
-	(void)mcas_op_add(&attempt->op, WORD_COUNT, attempt->count,
-			  mcas_next(attempt->count, (uint32_t)count));
-	(void)mcas_op_add(&attempt->op, WORD_TAIL, attempt->tail,
-			  mcas_next(attempt->tail, last << 1 | attempt->tail_flag));
-	(void)mcas_op_add(&attempt->op, place.before_word, place.before,
-			  mcas_next(place.before, offer->block + NEXT_BASE));
-	(void)mcas_op_add(&attempt->op, next_word, next,
-			  mcas_next(next, mcas_payload(place.before)));
+	link_before(call, offer->block,
+		    offer->back ? msgq_select_later(call, offer->arrival) : 0);
+	if (offer->back)
+		next[FIELD_SKIP] = 0;
+	if (cbytes > BYTES_MAX || next[FIELD_COUNT] == UINT32_MAX)
+		call->broken = true;
+	next[FIELD_COUNT]++;
+	next[FIELD_BYTES] = (uint32_t)cbytes << BYTES_SHIFT | (next[FIELD_BYTES] & FLAGS_ALL);
 	return MSGQ_DONE;
 }
 
-/* Adds the words that must not have changed when nothing is appended. */
-static void hold_still(struct attempt *attempt)
+/* Adds the words by which the source lets the chain go, and what of it is not needed. */
+static void source_release(struct msgq_call *call, const struct msgq_offer *offer)
 {
-	uint32_t last = mcas_payload(attempt->tail) >> 1;
+	uint64_t source = msgq_look(call, offer->source);
+	uint32_t next = 0;
 
-	(void)mcas_op_add(&attempt->op, WORD_BYTES, attempt->bytes,
-			  mcas_next(attempt->bytes, mcas_payload(attempt->bytes)));
-	(void)mcas_op_add(&attempt->op, WORD_TAIL, attempt->tail,
-			  mcas_next(attempt->tail, last << 1 | attempt->tail_flag));
+	if (offer->back) {
+		msgq_change(call, offer->source, source, sleeper_payload(SLEEPER_FREE, 0));
+		return;
+	}
+	if (mcas_payload(source) != offer->block + 1)
+		call->broken = true;
+	if (offer->rest != 0) {
+		msgq_set_block(call, offer->last, BLOCK_CHAIN, 0);
+		msgq_free_push(call, offer->rest - 1);
+	} else if (call->is_streak && call->is_resident && offer->last == offer->block) {
+		next = msgq_free_spare(call); /* for the next message, in the same commit */
+	}
+	msgq_change(call, offer->source, source, next);
 }
 
 static int attempt_prepare(struct msgq_call *call, const struct msgq_offer *offer,
-			   struct attempt *attempt)
+			   struct handing *handing)
 {
 	int outcome = MSGQ_DONE;
 
-	*attempt = (struct attempt){ .op = { attempt->changes, 0, MCAS_SMALL_MAX } };
-	if (!msgq_read(call, WORD_BYTES, &attempt->bytes) ||
-	    !msgq_read(call, WORD_TAIL, &attempt->tail) ||
-	    !msgq_read(call, WORD_COUNT, &attempt->count))
-		return MSGQ_E_CORRUPT;
-	if (!msgq_still(call, offer->source, offer->source_old))
+	handing->n_wakes = 0;
+	handing->receiver_pid = 0;
+	handing->handed = false;
+	handing->partial = false;
+	msgq_txn_begin(call);
+	if (offer->back && msgq_look(call, offer->source) != offer->source_old)
 		return MSGQ_GONE;
-	if (msgq_is_removed(call->queue))
+	if (msgq_flags(call) & FLAG_REMOVED)
 		return MSGQ_E_REMOVED;
-	if (!offer->back && !msgq_fits(call->queue, offer->size, attempt->bytes, attempt->count))
-		return msgq_still(call, WORD_BYTES, attempt->bytes) ? MSGQ_BLOCKED : MSGQ_AGAIN;
-	attempt->tail_flag = mcas_payload(attempt->tail) & FLAG_SLEEPERS;
-	if (attempt->tail_flag)
-		outcome = offer_to_receivers(call, offer, attempt);
+	if (!offer->back && !msgq_fits(call, offer->size))
+		return msgq_txn_judge(call, MSGQ_BLOCKED);
+	if (msgq_flags(call) & FLAG_RECEIVERS)
+		outcome = offer_to_receivers(call, offer, handing);
 	if (outcome)
 		return outcome;
 	if (!offer->back) /* the chain is still the call's own */
-		shared64_store(&msgq_block_at(call->queue, offer->block)[MSGQ_BLOCK_LENGTH],
-			       msgq_length_word(offer->size, msgq_arrival(attempt->tail)));
-	if (attempt->handed || attempt->partial)
-		hold_still(attempt);
-	else
-		outcome = append(call, offer, attempt);
-	if (!attempt->partial)
-		(void)mcas_op_add(&attempt->op, offer->source, offer->source_old,
-				  mcas_next(offer->source_old, offer->source_payload));
+		shared64_store(&msgq_block_at(call->queue, offer->block)[BLOCK_LENGTH],
+			       msgq_length_word(offer->size, msgq_arrival(call->txn.guard)));
+	if (!handing->handed && !handing->partial)
+		outcome = append(call, offer);
+	if (outcome == MSGQ_DONE && !handing->partial)
+		source_release(call, offer);
 	return outcome;
 }
 
 int msgq_publish(struct msgq_call *call, const struct msgq_offer *offer)
 {
-	struct attempt attempt;
+	struct handing handing;
 	uint32_t i;
 	int outcome;
 
 	if (!msgq_may_wake(call, OFFER_MAX))
 		return MSGQ_MORE;
-	outcome = attempt_prepare(call, offer, &attempt);
+	outcome = attempt_prepare(call, offer, &handing);
+	if (outcome == MSGQ_NODE) {
+		outcome = msgq_txn_judge(call, MSGQ_NODE);
+		if (outcome == MSGQ_NODE)
+			outcome = msgq_node_take(call);
+		return outcome == MSGQ_DONE ? MSGQ_AGAIN : outcome;
+	}
 	if (outcome == MSGQ_DONE)
-		outcome = msgq_commit(call, &attempt.op);
+		outcome = msgq_txn_commit(call);
 	if (outcome)
 		return outcome;
-	for (i = 0; i < attempt.n_wakes; i++)
-		call->wakes->word_indexes[call->wakes->n++] = attempt.wakes[i];
-	if (attempt.partial)
+	for (i = 0; i < handing.n_wakes; i++)
+		call->wakes->word_indexes[call->wakes->n++] = handing.wakes[i];
+	if (handing.partial)
 		return MSGQ_AGAIN;
-	if (attempt.handed) {
-		shared32_store(&call->header->lrpid, attempt.receiver_pid);
-		shared64_store(&call->header->rtime_s, (uint64_t)call->actor->now_s);
+	if (handing.handed) {
+		shared32_store(&call->header->lrpid, handing.receiver_pid);
+		shared64_store(&call->header->rtime_s, (uint64_t)call->actor.now_s);
 	}
 	return MSGQ_DONE;
 }
 
 /* --- msgsnd -------------------------------------------------------------------------------------- */
 
-/* DONE: there is room.  BLOCKED: there is none, as of *ret_bytes. */
-static int room_check(struct msgq_call *call, uint64_t size, uint64_t *ret_bytes)
+/* DONE: there is room.  BLOCKED: there is none. */
+static int room_check(struct msgq_call *call, uint64_t size)
 {
-	uint64_t bytes, count;
-
-	if (!msgq_read(call, WORD_BYTES, &bytes) || !msgq_read(call, WORD_COUNT, &count))
-		return MSGQ_E_CORRUPT;
-	if (msgq_is_removed(call->queue))
+	msgq_txn_begin(call);
+	if (msgq_flags(call) & FLAG_REMOVED)
 		return MSGQ_E_REMOVED;
-	if (msgq_fits(call->queue, size, bytes, count))
+	if (msgq_fits(call, size) && !call->broken)
 		return MSGQ_DONE;
-	if (!msgq_still(call, WORD_BYTES, bytes))
-		return MSGQ_AGAIN;
-	*ret_bytes = bytes;
-	return MSGQ_BLOCKED;
+	if (msgq_check_mapping(call) == MSGQ_REMAP)
+		return MSGQ_REMAP; /* there may be more room than this mapping shows */
+	return msgq_txn_judge(call, MSGQ_BLOCKED);
 }
 
-/* Takes blocks, once, and fills them. */
+/* Takes blocks and fills them, once. */
 static int chain_make(struct msgq_call *call, struct msgq_offer *offer, const void *text)
 {
 	int outcome;
 
 	if (offer->block != MSGQ_NONE)
 		return MSGQ_DONE;
-	outcome = msgq_chain_take(call, msgq_blocks_for(offer->size));
+	outcome = msgq_entry_claim(call, true);
 	if (outcome)
 		return outcome;
-	offer->source = msgq_entry_word(call->entry);
-	if (!msgq_read(call, offer->source, &offer->source_old) ||
-	    mcas_payload(offer->source_old) == 0)
-		return MSGQ_E_CORRUPT;
-	offer->block = mcas_payload(offer->source_old) - 1;
-	return msgq_text_fill(call, offer, text);
+	offer->source = ENTRY_HELD(call->entry);
+	outcome = msgq_text_fill(call, offer, text);
+	if (outcome)
+		offer->block = MSGQ_NONE;
+	return outcome;
 }
 
-/* Gives back what the call holds; a failure here is the file's, and hides no success. */
-static void chain_unmake(struct msgq_call *call, struct msgq_offer *offer)
+/* A short text with a block at hand is put into it before anybody looks whether there is room. */
+static bool is_worth_a_try(struct msgq_call *call, const struct msgq_offer *offer)
 {
-	if (call->entry != MSGQ_NONE) {
-		(void)msgq_entry_give(call);
-		msgq_entry_release(call);
-	}
-	offer->block = MSGQ_NONE;
+	return offer->block == MSGQ_NONE && offer->size <= MSGQ_FIRST_BYTES &&
+	       msgq_entry_find(call) && msgq_look(call, ENTRY_HELD(call->entry)) >> 32 != 0;
 }
 
 static int send_step(struct msgq_call *call, struct msgq_offer *offer, const void *text, bool wait)
 {
 	const struct msgq_want want = { .size = offer->size };
-	uint64_t bytes = 0;
-	int outcome = room_check(call, offer->size, &bytes);
+	int outcome = MSGQ_DONE;
 
-	if (outcome == MSGQ_BLOCKED) {
-		chain_unmake(call, offer);
-		if (wait)
-			outcome = msgq_register(call, MSGQ_KIND_SENDER, &want, WORD_BYTES, bytes);
-		return outcome;
-	}
+	if (!is_worth_a_try(call, offer))
+		outcome = room_check(call, offer->size);
+	if (outcome == MSGQ_BLOCKED && wait)
+		return msgq_register(call, MSGQ_KIND_SENDER, &want);
 	if (outcome == MSGQ_DONE)
 		outcome = chain_make(call, offer, text);
 	if (outcome == MSGQ_DONE)
 		outcome = msgq_publish(call, offer);
-	if (outcome == MSGQ_BLOCKED)
-		return MSGQ_AGAIN; /* the room has gone since: blocked by room_check, or not at all */
-	return outcome;
+	else
+		return outcome;
+	/* The room has gone since: blocked by room_check, or not at all. */
+	return outcome == MSGQ_BLOCKED ? MSGQ_AGAIN : outcome;
 }
 
 static int send_run(struct msgq_call *call, struct msgq_offer *offer, const void *text,
@@ -275,15 +254,11 @@ static int send_run(struct msgq_call *call, struct msgq_offer *offer, const void
 		outcome = msgq_step(call) ? send_step(call, offer, text, ret_sleeper != NULL)
 					  : MSGQ_E_BUSY;
 	} while (outcome == MSGQ_AGAIN);
-	if (outcome == MSGQ_GONE)
-		outcome = MSGQ_E_CORRUPT; /* nobody takes what a living call holds */
 	if (outcome == MSGQ_DONE) {
-		shared32_store(&call->header->lspid, call->actor->pid);
-		shared64_store(&call->header->stime_s, (uint64_t)call->actor->now_s);
-		msgq_entry_release(call);
-	} else {
-		chain_unmake(call, offer);
+		shared32_store(&call->header->lspid, call->actor.pid);
+		shared64_store(&call->header->stime_s, (uint64_t)call->actor.now_s);
 	}
+	msgq_entry_leave(call);
 	msgq_register_end(call, outcome, ret_sleeper);
 	return outcome;
 }

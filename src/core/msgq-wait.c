@@ -22,7 +22,7 @@ static int record_claim(struct msgq_call *call, enum msgq_kind kind, const struc
 
 	if (call->sleeper != MSGQ_NONE)
 		return MSGQ_DONE;
-	if (sleeper_claim(&queue->sleepers, call->actor, backed, &call->sleeper)) {
+	if (sleeper_claim(&queue->sleepers, &call->actor, backed, &call->sleeper)) {
 		call->sleeper = MSGQ_NONE;
 		if (backed >= queue->layout.n_sleepers)
 			return MSGQ_E_NOMEM;
@@ -37,26 +37,37 @@ static int record_claim(struct msgq_call *call, enum msgq_kind kind, const struc
 	return MSGQ_DONE;
 }
 
-int msgq_register(struct msgq_call *call, enum msgq_kind kind, const struct msgq_want *want,
-		  uint32_t flag_word, uint64_t flag_old)
+/*
+ * What a state word says while its sleeper waits, so that a scan for a message passes most of them
+ * without a look at their records: the kind (2) | of a typed receiver a part of its type (28).
+ */
+static uint32_t waiting_argument(enum msgq_kind kind, int64_t type)
 {
-	struct mcas_change changes[2];
-	struct mcas_op op = { changes, 0, ARRAY_SIZE(changes) };
+	uint64_t mixed = (uint64_t)type * UINT64_C(0x9e3779b97f4a7c15);
+
+	return (uint32_t)kind << 28 | (kind == MSGQ_KIND_TYPED ? (uint32_t)(mixed >> 36) : 0);
+}
+
+static inline enum msgq_kind waiting_kind(uint64_t state)
+{
+	return (enum msgq_kind)(sleeper_argument(state) >> 28);
+}
+
+int msgq_register(struct msgq_call *call, enum msgq_kind kind, const struct msgq_want *want)
+{
 	uint32_t state_word;
-	uint64_t state, waiting;
+	uint64_t state;
 	int outcome = record_claim(call, kind, want);
 
 	if (outcome)
 		return outcome;
 	state_word = sleeper_word(&call->queue->sleepers, call->sleeper);
-	if (!msgq_read(call, state_word, &state))
-		return MSGQ_E_CORRUPT;
-	waiting = mcas_next(state, sleeper_payload(SLEEPER_WAITING, 0));
-	call->expected = (uint32_t)waiting;
-	(void)mcas_op_add(&op, state_word, state, waiting);
-	(void)mcas_op_add(&op, flag_word, flag_old,
-			  mcas_next(flag_old, mcas_payload(flag_old) | FLAG_SLEEPERS));
-	outcome = msgq_commit(call, &op);
+	state = msgq_look(call, state_word);
+	msgq_change(call, state_word, state,
+		    sleeper_payload(SLEEPER_WAITING, waiting_argument(kind, want->type)));
+	call->expected = (uint32_t)mcas_next(state, 0);
+	call->txn.next[FIELD_BYTES] |= kind == MSGQ_KIND_SENDER ? FLAG_SENDERS : FLAG_RECEIVERS;
+	outcome = msgq_txn_commit(call);
 	return outcome == MSGQ_DONE ? MSGQ_WAITING : outcome;
 }
 
@@ -72,6 +83,8 @@ void msgq_register_end(struct msgq_call *call, int outcome, struct msgq_sleeper 
 	ret_sleeper->index = call->sleeper;
 	ret_sleeper->word_index = sleeper_word(&call->queue->sleepers, call->sleeper);
 	ret_sleeper->expected = call->expected;
+	ret_sleeper->client = call->actor.client;
+	ret_sleeper->hint = call->actor.hint;
 }
 
 /* --- choosing ------------------------------------------------------------------------------------ */
@@ -85,22 +98,18 @@ enum pick_rule {
 
 struct filter {
 	enum pick_rule rule;
-	int64_t type;    /* MATCHING */
-	uint64_t bytes;  /* FITTING */
-	uint64_t count;
-	uint64_t ticket; /* DUE: up to this one */
+	int64_t type;	   /* MATCHING */
+	uint32_t argument; /* MATCHING: of a receiver that sleeps for just this type */
+	uint64_t ticket;   /* DUE: up to this one */
 };
 
-static bool filter_concerns(const struct filter *filter, const struct msgq_record *record)
+static bool filter_concerns(const struct filter *filter, enum msgq_kind kind)
 {
-	uint32_t kind = shared32_load(&record->kind);
-
-	if (filter->rule == PICK_ALL)
-		return true;
-	return kind == (filter->rule == PICK_FITTING ? MSGQ_KIND_SENDER : MSGQ_KIND_RECEIVER);
+	return filter->rule == PICK_ALL ||
+	       (kind == MSGQ_KIND_SENDER) == (filter->rule == PICK_FITTING);
 }
 
-static bool filter_accepts(const struct msgq_call *call, const struct filter *filter,
+static bool filter_accepts(struct msgq_call *call, const struct filter *filter,
 			   const struct msgq_record *record)
 {
 	switch (filter->rule) {
@@ -108,8 +117,7 @@ static bool filter_accepts(const struct msgq_call *call, const struct filter *fi
 		return msgq_want_matches((int64_t)shared64_load(&record->type),
 					 shared32_load(&record->flags), filter->type);
 	case PICK_FITTING:
-		return msgq_fits(call->queue, shared64_load(&record->size), filter->bytes,
-				 filter->count);
+		return msgq_fits(call, shared64_load(&record->size));
 	case PICK_DUE:
 		return shared64_load(&record->base.ticket) <= filter->ticket;
 	default:
@@ -136,93 +144,111 @@ void msgq_picks_insert(struct msgq_picks *picks, uint32_t index, uint64_t word, 
 	picks->list[at].ticket = ticket;
 }
 
-/* Goes through all sleepers.  DONE, E_BUSY, E_CORRUPT. */
+/* Goes through all sleepers; picks->max is set.  DONE, E_BUSY. */
 static int pick(struct msgq_call *call, const struct filter *filter, struct msgq_picks *picks)
 {
 	const struct sleepers *sleepers = &call->queue->sleepers;
 	uint32_t index, end = sleeper_scan_end(sleepers);
 	uint64_t word;
 
+	picks->n = 0;
+	picks->n_waiting = 0;
+	picks->n_matching = 0;
 	end = u32_min(end, msgq_backed_sleepers(call->queue));
 	for (index = 0; index < end; index++) {
 		const struct msgq_record *record;
 
-		if (!msgq_step(call))
-			return MSGQ_E_BUSY;
-		if (!msgq_read(call, sleeper_word(sleepers, index), &word))
-			return MSGQ_E_CORRUPT;
-		if (sleeper_state(word) != SLEEPER_WAITING)
-			continue;
-		record = msgq_record_at(call->queue, index);
-		if (!filter_concerns(filter, record))
+		word = msgq_look(call, sleeper_word(sleepers, index));
+		if (sleeper_state(word) != SLEEPER_WAITING ||
+		    !filter_concerns(filter, waiting_kind(word)))
 			continue;
 		picks->n_waiting++;
+		if (filter->rule == PICK_MATCHING && waiting_kind(word) == MSGQ_KIND_TYPED &&
+		    sleeper_argument(word) != filter->argument)
+			continue;
+		record = msgq_record_at(call->queue, index);
 		if (filter_accepts(call, filter, record))
 			msgq_picks_insert(picks, index, word,
 					  shared64_load(&record->base.ticket));
 	}
-	return MSGQ_DONE;
+	msgq_charge(call, end / 16);
+	return call->budget > 0 ? MSGQ_DONE : MSGQ_E_BUSY;
 }
 
-int msgq_pick_receivers(struct msgq_call *call, const struct msgq_offer *offer,
-			struct msgq_picks *picks)
+int msgq_pick_receivers(struct msgq_call *call, int64_t type, struct msgq_picks *picks)
 {
-	const struct filter filter = { .rule = PICK_MATCHING, .type = offer->type };
+	const struct filter filter = { .rule = PICK_MATCHING, .type = type,
+				       .argument = waiting_argument(MSGQ_KIND_TYPED, type) };
 
-	return pick(call, &filter, picks);
-}
-
-int msgq_pick_all(struct msgq_call *call, struct msgq_picks *picks)
-{
-	const struct filter filter = { .rule = PICK_ALL };
-
-	*picks = (struct msgq_picks){ .max = WAKES_MAX - call->wakes->n };
 	return pick(call, &filter, picks);
 }
 
 /* --- ending -------------------------------------------------------------------------------------- */
 
-void msgq_end_picks(struct msgq_call *call, const struct msgq_picks *picks, uint32_t result)
+/* Ends, in one commit, the sleep of as many as it holds, oldest first.  DONE, AGAIN, or an outcome. */
+static int wake_some(struct msgq_call *call, const struct filter *filter, uint32_t result,
+		     struct msgq_picks *picks)
 {
 	uint32_t i, word;
+	int outcome;
 
-	for (i = 0; i < picks->n && msgq_may_wake(call, 1); i++) {
+	msgq_txn_begin(call);
+	picks->max = u32_min(MSGQ_CHANGES, WAKES_MAX - call->wakes->n);
+	outcome = pick(call, filter, picks);
+	if (outcome)
+		return outcome;
+	for (i = 0; i < picks->n; i++)
+		msgq_change(call, sleeper_word(&call->queue->sleepers, picks->list[i].index),
+			    picks->list[i].word, sleeper_payload(SLEEPER_DONE, result));
+	/* Nobody else: the flag goes. */
+	if (filter->rule == PICK_FITTING && picks->n_waiting == picks->n)
+		call->txn.next[FIELD_BYTES] &= ~FLAG_SENDERS;
+	if (picks->n == 0 && call->txn.next[FIELD_BYTES] == call->txn.now[FIELD_BYTES])
+		return msgq_txn_judge(call, MSGQ_DONE);
+	outcome = msgq_txn_commit(call);
+	for (i = 0; i < picks->n && outcome == MSGQ_DONE; i++) {
 		word = sleeper_word(&call->queue->sleepers, picks->list[i].index);
-		/* Else its sleep has ended in another way since. */
-		if (mcas_change_one(&call->queue->mcas, word, picks->list[i].word,
-				    mcas_next(picks->list[i].word,
-					      sleeper_payload(SLEEPER_DONE, result))) == MCAS_DONE)
-			call->wakes->word_indexes[call->wakes->n++] = word;
+		call->wakes->word_indexes[call->wakes->n++] = word;
 	}
+	return outcome;
+}
+
+/* The same for all, as far as the list of wakes goes.  DONE, MORE, or an outcome. */
+static int wake_each(struct msgq_call *call, const struct filter *filter, uint32_t result)
+{
+	struct msgq_picks picks;
+	int outcome;
+
+	do {
+		if (!msgq_may_wake(call, 1))
+			return MSGQ_MORE;
+		outcome = msgq_step(call) ? wake_some(call, filter, result, &picks) : MSGQ_E_BUSY;
+	} while (outcome == MSGQ_AGAIN || (outcome == MSGQ_DONE && picks.n_matching > picks.n));
+	return outcome;
 }
 
 void msgq_wake_senders(struct msgq_call *call)
 {
-	struct msgq_picks picks = { .max = WAKES_MAX - call->wakes->n };
-	struct filter filter = { .rule = PICK_FITTING };
-	uint64_t bytes;
+	const struct filter filter = { .rule = PICK_FITTING };
 
-	if (!msgq_read(call, WORD_BYTES, &bytes) || !(mcas_payload(bytes) & FLAG_SLEEPERS) ||
-	    !msgq_read(call, WORD_COUNT, &filter.count))
-		return;
-	filter.bytes = bytes;
-	if (pick(call, &filter, &picks))
-		return;
-	msgq_end_picks(call, &picks, RESULT_RETRY);
-	/* Nobody else: the flag goes, unless a sender has registered since. */
-	if (picks.n_waiting == picks.n)
-		(void)mcas_change_one(&call->queue->mcas, WORD_BYTES, bytes,
-				      mcas_next(bytes, mcas_payload(bytes) & ~FLAG_SLEEPERS));
+	msgq_txn_begin(call);
+	if (msgq_flags(call) & FLAG_SENDERS)
+		(void)wake_each(call, &filter, RESULT_RETRY); /* who is not woken looks for himself */
 }
 
 void msgq_wake_receivers(struct msgq_call *call)
 {
-	struct msgq_picks picks = { .max = WAKES_MAX - call->wakes->n };
-	struct filter filter = { .rule = PICK_DUE };
+	const struct filter filter = { .rule = PICK_DUE,
+				       .ticket = shared64_load(&call->header->recheck) };
 
-	filter.ticket = shared64_load(&call->header->recheck);
-	if (pick(call, &filter, &picks) == MSGQ_DONE)
-		msgq_end_picks(call, &picks, RESULT_RETRY);
+	(void)wake_each(call, &filter, RESULT_RETRY); /* likewise */
+}
+
+int msgq_wake_all(struct msgq_call *call)
+{
+	const struct filter filter = { .rule = PICK_ALL };
+
+	return wake_each(call, &filter, RESULT_REMOVED);
 }
 
 /* --- looking after a wake, and leaving ----------------------------------------------------------- */
@@ -231,26 +257,24 @@ void msgq_wake_receivers(struct msgq_call *call)
 static int reason_to_leave(struct msgq_call *call, const struct msgq_sleeper *sleeper)
 {
 	const struct msgq_record *record = msgq_record_at(call->queue, sleeper->index);
-	uint64_t bytes, count;
 
-	if (msgq_is_removed(call->queue))
+	if (msgq_flags(call) & FLAG_REMOVED)
 		return MSGQ_E_REMOVED;
-	if (shared32_load(&record->kind) == MSGQ_KIND_RECEIVER)
+	if (shared32_load(&record->kind) != MSGQ_KIND_SENDER)
 		return shared64_load(&record->base.ticket) <= shared64_load(&call->header->recheck)
 			       ? MSGQ_RETRY
 			       : MSGQ_WAITING;
-	if (!msgq_read(call, WORD_BYTES, &bytes) || !msgq_read(call, WORD_COUNT, &count))
-		return MSGQ_E_CORRUPT;
-	return msgq_fits(call->queue, shared64_load(&record->size), bytes, count) ? MSGQ_RETRY
-										  : MSGQ_WAITING;
+	if (msgq_check_mapping(call) == MSGQ_REMAP)
+		return MSGQ_RETRY; /* there may be more room than this mapping shows */
+	return msgq_fits(call, shared64_load(&record->size)) ? MSGQ_RETRY : MSGQ_WAITING;
 }
 
 /*
- * Ends the caller's own sleep, unless it is to go on.  WAITING with a fresh `expected`; MSGQ_GONE: it
- * has been handed the message in *ret_state; or how it ended, and then the record is free again.
+ * One look at the caller's own sleep.  AGAIN; WAITING; GONE: it has been handed the message in
+ * *ret_state; or how it ended: FREE now, or as in *ret_state.
  */
-static int sleeper_end(struct msgq_call *call, struct msgq_sleeper *sleeper, bool cancel,
-		       uint64_t *ret_state)
+static int sleeper_look(struct msgq_call *call, struct msgq_sleeper *sleeper, bool cancel,
+			uint64_t *ret_state)
 {
 	static const int outcomes[] = {
 		[RESULT_RETRY] = MSGQ_RETRY,
@@ -258,39 +282,63 @@ static int sleeper_end(struct msgq_call *call, struct msgq_sleeper *sleeper, boo
 		[RESULT_REMOVED] = MSGQ_E_REMOVED,
 	};
 	uint32_t state_word = sleeper_word(&call->queue->sleepers, sleeper->index);
+	int outcome, committed;
 	uint32_t result;
-	uint64_t state;
-	int outcome = MSGQ_E_BUSY;
 
-	while (msgq_step(call)) {
-		outcome = MSGQ_E_CORRUPT;
-		if (!msgq_read(call, state_word, &state))
-			break;
-		result = sleeper_argument(state);
-		if (sleeper_state(state) == SLEEPER_DONE && result >= RESULT_BASE) {
-			*ret_state = state;
-			return MSGQ_GONE;
-		}
-		if (sleeper_state(state) == SLEEPER_DONE && result < ARRAY_SIZE(outcomes)) {
-			sleeper_release(&call->queue->sleepers, sleeper->index);
-			return outcomes[result];
-		}
-		if (sleeper_state(state) != SLEEPER_WAITING)
-			break;
+	msgq_txn_begin(call);
+	*ret_state = msgq_look(call, state_word);
+	result = sleeper_argument(*ret_state);
+	if (sleeper_state(*ret_state) == SLEEPER_DONE && result >= RESULT_BASE)
+		return msgq_txn_judge(call, MSGQ_GONE);
+	if (sleeper_state(*ret_state) == SLEEPER_DONE && result < ARRAY_SIZE(outcomes))
+		outcome = outcomes[result];
+	else if (sleeper_state(*ret_state) != SLEEPER_WAITING)
+		return msgq_txn_judge(call, MSGQ_E_CORRUPT);
+	else
 		outcome = cancel ? MSGQ_BLOCKED : reason_to_leave(call, sleeper);
-		if (outcome == MSGQ_WAITING) {
-			sleeper->expected = (uint32_t)state;
-			return MSGQ_WAITING;
-		}
-		if (mcas_change_one(&call->queue->mcas, state_word, state,
-				    mcas_next(state, sleeper_payload(SLEEPER_FREE, 0))) == MCAS_DONE) {
-			sleeper_release(&call->queue->sleepers, sleeper->index);
-			return outcome;
-		}
-		outcome = MSGQ_E_BUSY;
+	if (outcome == MSGQ_WAITING) {
+		sleeper->expected = (uint32_t)*ret_state;
+		return msgq_txn_judge(call, outcome);
 	}
-	if (outcome == MSGQ_E_CORRUPT)
+	msgq_change(call, state_word, *ret_state, sleeper_payload(SLEEPER_FREE, 0));
+	committed = msgq_txn_commit(call);
+	return committed == MSGQ_DONE ? outcome : committed;
+}
+
+/*
+ * Ends the caller's own sleep, unless it is to go on.  WAITING with a fresh `expected`; GONE: it has
+ * been handed the message in *ret_state; or how it ended, and then the record is free again.
+ */
+static int sleeper_end(struct msgq_call *call, struct msgq_sleeper *sleeper, bool cancel,
+		       uint64_t *ret_state)
+{
+	int outcome;
+
+	do {
+		outcome = msgq_step(call) ? sleeper_look(call, sleeper, cancel, ret_state)
+					  : MSGQ_E_BUSY;
+	} while (outcome == MSGQ_AGAIN);
+	if (outcome != MSGQ_WAITING && outcome != MSGQ_GONE && outcome != MSGQ_E_BUSY &&
+	    outcome != MSGQ_REMAP)
 		sleeper_release(&call->queue->sleepers, sleeper->index);
+	return outcome;
+}
+
+/* The chain of a message that has been taken becomes free, and with it the sleeper. */
+int msgq_handed_free(struct msgq_call *call, uint32_t state_word, uint64_t state, uint32_t block)
+{
+	int outcome;
+
+	do {
+		if (!msgq_step(call))
+			return MSGQ_E_BUSY;
+		msgq_txn_begin(call);
+		if (msgq_look(call, state_word) != state)
+			return msgq_txn_judge(call, MSGQ_E_CORRUPT);
+		msgq_change(call, state_word, state, sleeper_payload(SLEEPER_FREE, 0));
+		msgq_free_push(call, block);
+		outcome = msgq_txn_commit(call);
+	} while (outcome == MSGQ_AGAIN);
 	return outcome;
 }
 
@@ -298,32 +346,26 @@ static int sleeper_end(struct msgq_call *call, struct msgq_sleeper *sleeper, boo
 static int handed_take(struct msgq_call *call, const struct msgq_sleeper *sleeper, uint64_t state,
 		       const struct msgq_want *want, const struct msgq_output *output)
 {
-	struct msgq_offer offer = {
-		.block = sleeper_argument(state) - RESULT_BASE,
-		.source = sleeper_word(&call->queue->sleepers, sleeper->index),
-		.source_old = state,
-		.source_payload = sleeper_payload(SLEEPER_FREE, 0),
-	};
+	uint32_t block = sleeper_argument(state) - RESULT_BASE;
 	int outcome = msgq_check_mapping(call);
-	const struct shared64 *words;
+	uint64_t size;
+	int64_t type;
 
 	if (outcome == MSGQ_REMAP)
 		return outcome; /* it stays ours until we can see all of it */
+	call->broken = false;
+	type = (int64_t)msgq_block_plain(call, block, BLOCK_TYPE);
+	size = (uint32_t)msgq_block_plain(call, block, BLOCK_LENGTH);
+	if (size > want->size)
+		size = want->size;
 	if (outcome == MSGQ_DONE)
-		outcome = msgq_check_block(call, offer.block);
+		outcome = msgq_text_copy(call, block, output->text, size);
 	if (outcome == MSGQ_DONE) {
-		words = msgq_block_at(call->queue, offer.block);
-		offer.type = (int64_t)shared64_load(&words[MSGQ_BLOCK_TYPE]);
-		offer.size = (uint32_t)shared64_load(&words[MSGQ_BLOCK_LENGTH]);
-		if (offer.size > want->size)
-			offer.size = want->size;
-		outcome = msgq_text_copy(call, offer.block, output->text, offer.size);
-	}
-	if (outcome == MSGQ_DONE) {
-		*output->ret_size = offer.size;
-		*output->ret_type = offer.type;
-		/* As in msgq_receive: what fails here takes nothing from the message. */
-		(void)msgq_chain_give(call, &offer);
+		*output->ret_size = size;
+		*output->ret_type = type;
+		/* What fails here takes nothing from the message. */
+		(void)msgq_handed_free(call, sleeper_word(&call->queue->sleepers, sleeper->index), state,
+				  block);
 	}
 	sleeper_release(&call->queue->sleepers, sleeper->index);
 	return outcome == MSGQ_DONE ? MSGQ_DONE : MSGQ_E_CORRUPT;
@@ -335,9 +377,10 @@ static int receive_end(struct msgq_call *call, struct msgq_sleeper *sleeper, boo
 	uint64_t state = 0;
 	int outcome = sleeper_end(call, sleeper, cancel, &state);
 
-	if (outcome != MSGQ_GONE)
-		return outcome;
-	return handed_take(call, sleeper, state, want, output);
+	if (outcome == MSGQ_GONE)
+		outcome = handed_take(call, sleeper, state, want, output);
+	msgq_entry_leave(call);
+	return outcome;
 }
 
 int msgq_receive_poll(struct msgq *queue, const struct actor *actor, struct msgq_sleeper *sleeper,
@@ -368,17 +411,22 @@ static int send_end(struct msgq_call *call, struct msgq_sleeper *sleeper, bool c
 	uint64_t state = 0;
 	int outcome = sleeper_end(call, sleeper, cancel, &state);
 
-	if (outcome != MSGQ_GONE)
-		return outcome;
-	sleeper_release(&call->queue->sleepers, sleeper->index); /* nobody hands a sender anything */
-	return MSGQ_E_CORRUPT;
+	if (outcome == MSGQ_GONE) { /* nobody hands a sender anything */
+		sleeper_release(&call->queue->sleepers, sleeper->index);
+		outcome = MSGQ_E_CORRUPT;
+	}
+	if (cancel && outcome != MSGQ_WAITING)
+		msgq_wake_senders(call); /* whoever leaves without consuming passes the wake-up on */
+	msgq_entry_leave(call);
+	return outcome;
 }
 
 int msgq_send_poll(struct msgq *queue, struct msgq_sleeper *sleeper)
 {
+	const struct actor actor = { .client = sleeper->client, .hint = sleeper->hint };
 	struct msgq_call call;
 
-	(void)msgq_begin(&call, queue, NULL, NULL);
+	(void)msgq_begin(&call, queue, &actor, NULL);
 	return send_end(&call, sleeper, false);
 }
 
@@ -386,11 +434,7 @@ int msgq_send_cancel(struct msgq *queue, const struct actor *actor, struct msgq_
 		     struct wakes *ret_wakes)
 {
 	struct msgq_call call;
-	int outcome;
 
 	(void)msgq_begin(&call, queue, actor, ret_wakes);
-	outcome = send_end(&call, sleeper, true);
-	if (outcome != MSGQ_WAITING)
-		msgq_wake_senders(&call); /* whoever leaves without consuming passes the wake-up on */
-	return outcome;
+	return send_end(&call, sleeper, true);
 }

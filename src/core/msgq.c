@@ -1,30 +1,37 @@
 /*
  * msgq.c: the message queue's file, and what the files of this unit share.
  *
+ * Every change of the queue is one commit that moves the guard from one root to the next
+ * (msgq-txn.c), made from what was read while the guard stood still.  So the rest is sequential
+ * code: what it read is of one moment, or its commit fails; and what makes no sense is the file's fault
+ * only if the guard still is what it was.
+ *
  * Invariants, in the order msgq_verify checks them on a quiet file:
- *  1. The header names the layout; the descriptors are at rest; no entry and no sleeper has an owner.
- *  2. The queue is the messages that head and each message's next lead to.  Its last message is
- *     tail's; their number is count; their lengths add up to the byte count.
- *  3. A message is a chain of exactly as many blocks as its length needs, ended by LINK_END.
- *  4. The free list starts at free_top and ends at the first block that was never used, from which
- *     on every block is free and links, by LINK_IMPLICIT, to the one after it.  So a file that is
- *     made larger has more free blocks without any change to the list.
- *  5. Each block is in the free list or in one chain, and only once.
+ *  1. The header names the layout; an entry without an owner holds nothing; no sleeper without an
+ *     owner sleeps.
+ *  2. The queue is the messages that head and each message's next lead to, and tail and each
+ *     previous lead back, in the order in which they came.  Their number is count; their lengths
+ *     add up to the bytes.
+ *  3. A message is a chain of exactly as many blocks as its length needs.
+ *  4. The index leads to the newest message of each type, and its ring has all of them, in their
+ *     order; a node's two sides differ in its bit and agree in all above it.
+ *  5. The free list starts at the free field and ends at the first block that was never used, from
+ *     which on every block is free and leads, by NEXT_IMPLICIT, to the one after it.  So a file that
+ *     is made larger has more free blocks without any change to the list.
+ *  6. Each block is in the free list, in one chain, or a node, and only once.
  *
  * And those that hold at every step:
- *  6. A chain belongs to exactly one word: head or a next word (in the queue), an entry's held word
- *     (a call is filling or reading it), or a sleeper's state (handed off).  It moves from one to
- *     another, and from and to the free list, in single commits; so whoever is killed, it is owned
- *     by a word that names, through its entry or record, the client whose recovery finds it.
- *  7. Text, type and length change only while an entry owns the chain, and only by that call.
- *  8. A next word changes when its message enters or leaves the queue and when its successor does.
- *     So who reads A.next, then B, then the same A.next again, has read B while it stood behind A.
- *  9. Every change of the queue changes bytes, and count in the same commit.  Every arrival, also
- *     one handed to a receiver, changes bytes and tail.  A sleeper registers in one commit with the
- *     word it waits for a change of (a sender bytes, a receiver tail), so nothing came between its
- *     last look and its sleep; and that commit sets the word's flag, so who changes the word knows.
- * 10. qbytes and removed are plain, and bytes and tail are changed after them: a commit decided by
- *     an older value fails.
+ *  7. A chain belongs to exactly one word: a next word or the head (in the queue), an entry's held
+ *     word (a call is filling or reading it, or keeps it for its next message), or a sleeper's state
+ *     (handed off); a node to a reference or an entry's node word.  They move from one to another,
+ *     and from and to the free list, in single commits; so whoever is killed, it is owned by a word
+ *     that names, through its entry or record, the client whose recovery finds it.
+ *  8. Text, type and length change only while an entry owns the chain, and only by that call; and
+ *     after the message's next word has changed.
+ *  9. All that decides an outcome is in the root or depends on it: also qbytes, "removed", and the
+ *     states of sleepers.  A sleeper registers in such a commit, so nothing came between its last
+ *     look and its sleep; and that commit sets a flag, so who changes the queue knows.
+ * 10. No commit starts from a word of a block that is 0, its value before its first use.
  */
 #include "core/msgq-internal.h"
 
@@ -32,15 +39,13 @@
 
 /* Messages the blocks are counted for; beyond it a queue of tiny messages is E_NOMEM (MSG-3). */
 #define MESSAGES_MAX (UINT64_C(1) << 20)
-#define SLACK_BLOCKS 1024u
+#define SLACK_BLOCKS (MSGQ_ENTRIES_ALL * (MSGQ_KEEP_MAX + 2u))
 #define SLACK_BLOCKS_MAX 65536u
-
-/* Tries for a snapshot while others change the queue; then the last look has to do. */
-#define SNAPSHOT_TRIES 1024u
 
 STATIC_ASSERT(sizeof(struct msgq_record) == 48);
 /* Block numbers fit a sleeper's argument, and block words a 32-bit index. */
-STATIC_ASSERT(MESSAGES_MAX + SLACK_BLOCKS + SLACK_BLOCKS_MAX + 6 * (MSG_TEXT_MAX / MSGQ_FIRST_BYTES) <
+STATIC_ASSERT(2 * MESSAGES_MAX + SLACK_BLOCKS + SLACK_BLOCKS_MAX +
+		      6 * (MSG_TEXT_MAX / MSGQ_FIRST_BYTES) <
 	      UINT64_C(1) << 26);
 
 uint64_t msgq_blocks_for(uint64_t size)
@@ -51,18 +56,20 @@ uint64_t msgq_blocks_for(uint64_t size)
 }
 
 /*
- * Room for every queue that MSG-3 admits: a block a message, and each further block of a message
- * stands for more than MSGQ_FIRST_BYTES of its text.  To that comes what calls under way hold.
+ * Room for every queue that MSG-3 admits: a block a message, one for its type in the index, and each
+ * further block of a message stands for more than MSGQ_FIRST_BYTES of its text.  To that comes
+ * what entries keep and what calls under way hold.
  */
 static uint64_t blocks_max(uint64_t qbytes_max)
 {
 	uint64_t messages = qbytes_max < MESSAGES_MAX ? qbytes_max : MESSAGES_MAX;
 	uint64_t largest = msgq_blocks_for(qbytes_max);
-	uint64_t slack = MSGQ_ENTRIES * largest;
+	uint64_t slack = MSGQ_ENTRIES_ALL * largest;
 
 	if (slack > SLACK_BLOCKS_MAX)
 		slack = SLACK_BLOCKS_MAX;
-	return messages + qbytes_max / (MSGQ_FIRST_BYTES + 1) + SLACK_BLOCKS + slack + 4 * largest;
+	return 2 * messages + qbytes_max / (MSGQ_FIRST_BYTES + 1) + SLACK_BLOCKS + slack +
+	       4 * largest;
 }
 
 int msgq_layout(uint64_t qbytes_max, struct msgq_layout *ret_layout)
@@ -73,14 +80,14 @@ int msgq_layout(uint64_t qbytes_max, struct msgq_layout *ret_layout)
 		return MSGQ_E_INVAL;
 	layout.n_blocks = (uint32_t)blocks_max(qbytes_max);
 	layout.n_sleepers = SLEEPER_MAX;
-	layout.slots_off = sizeof(struct msgq_header);
-	layout.words_off = layout.slots_off + mcas_slots_size();
+	layout.common_size = 2 * MSGQ_PAGE;
+	layout.slots_off = (1 + MSGQ_PAGES) * (uint64_t)MSGQ_PAGE;
+	layout.words_off = ALIGN_UP(layout.slots_off + mcas_slots_size(), MSGQ_PAGE);
 	layout.records_off = ALIGN_UP(layout.words_off + layout.n_sleepers * UINT64_C(8), MSGQ_PAGE);
 	layout.blocks_off = ALIGN_UP(layout.records_off +
 				     layout.n_sleepers * sizeof(struct msgq_record), MSGQ_PAGE);
 	layout.size = ALIGN_UP(layout.blocks_off + layout.n_blocks * (uint64_t)MSGQ_BLOCK_SIZE,
 			       MSGQ_PAGE);
-	layout.common_size = ALIGN_UP(layout.words_off, MSGQ_PAGE);
 	*ret_layout = layout;
 	return 0;
 }
@@ -92,10 +99,9 @@ void msgq_format(void *base, const struct msgq_layout *layout, uint64_t qbytes, 
 	ASSERT(qbytes <= layout->qbytes_max);
 	shared64_store(&header->version, MSGQ_VERSION);
 	shared64_store(&header->qbytes_max, layout->qbytes_max);
-	shared64_store(&header->qbytes, qbytes);
+	msgq_root_format(header, (uint32_t)qbytes);
 	shared64_store(&header->ctime_s, (uint64_t)now_s);
 	shared64_store(&header->clock, 1); /* ticket 0 is below every sleeper's */
-	shared64_store(&header->head, mcas_word(NEXT_END, 0));
 	shared64_store(&header->magic, MSGQ_MAGIC); /* last: a file half formatted is no queue */
 }
 
@@ -122,7 +128,7 @@ int msgq_bind(struct msgq *queue, void *base, uint64_t size)
 	struct msgq_header *header = base;
 	struct msgq_layout layout;
 
-	if (size < sizeof(*header) || (uintptr_t)base % MSGQ_BLOCK_SIZE != 0)
+	if (size < 2 * MSGQ_PAGE || (uintptr_t)base % MSGQ_BLOCK_SIZE != 0)
 		return MSGQ_E_CORRUPT;
 	if (shared64_load(&header->magic) != MSGQ_MAGIC ||
 	    shared64_load(&header->version) != MSGQ_VERSION)
@@ -152,15 +158,18 @@ int msgq_extend(struct msgq *queue, uint64_t size, uint64_t qbytes_max)
 int msgq_begin(struct msgq_call *call, struct msgq *queue, const struct actor *actor,
 	       struct wakes *wakes)
 {
-	*call = (struct msgq_call){
-		.queue = queue,
-		.header = msgq_header(queue),
-		.actor = actor,
-		.wakes = wakes,
-		.budget = MCAS_ROUNDS_MAX + 4 * (uint64_t)queue->layout.n_blocks,
-		.entry = MSGQ_NONE,
-		.sleeper = MSGQ_NONE,
-	};
+	call->queue = queue;
+	call->header = msgq_header(queue);
+	call->is_reader = actor == NULL;
+	call->actor = actor ? *actor : (struct actor){ 0 };
+	call->wakes = wakes;
+	call->budget = MCAS_ROUNDS_MAX + 4 * (uint64_t)queue->layout.n_blocks;
+	call->broken = false;
+	call->is_resident = false;
+	call->is_streak = false;
+	call->entry = MSGQ_NONE;
+	call->sleeper = MSGQ_NONE;
+	call->expected = 0;
 	if (wakes)
 		wakes->n = 0;
 	return msgq_check_mapping(call);
@@ -176,45 +185,11 @@ int msgq_check_mapping(const struct msgq_call *call)
 	return qbytes_max > bound && qbytes_max <= MSG_TEXT_MAX ? MSGQ_REMAP : MSGQ_E_CORRUPT;
 }
 
-int msgq_check_block(const struct msgq_call *call, uint32_t block)
+int msgq_lost(const struct msgq_call *call)
 {
-	if (block < call->queue->layout.n_blocks)
-		return MSGQ_DONE;
-	return msgq_check_mapping(call) == MSGQ_REMAP ? MSGQ_REMAP : MSGQ_E_CORRUPT;
-}
+	int outcome = msgq_check_mapping(call);
 
-int msgq_commit(struct msgq_call *call, const struct mcas_op *op)
-{
-	switch (mcas_commit(&call->queue->mcas, call->actor, op)) {
-	case MCAS_DONE:
-		return MSGQ_DONE;
-	case MCAS_CHANGED:
-	case MCAS_ABORTED:
-		return MSGQ_AGAIN;
-	case MCAS_E_BUSY:
-		msgq_charge(call, MSGQ_STEPS_BUSY);
-		return MSGQ_AGAIN;
-	default:
-		return MSGQ_E_CORRUPT;
-	}
-}
-
-int msgq_bump(struct msgq_call *call, uint32_t word)
-{
-	uint64_t old;
-	int outcome;
-
-	while (msgq_step(call)) {
-		if (!msgq_read(call, word, &old))
-			return MSGQ_E_CORRUPT;
-		outcome = mcas_change_one(&call->queue->mcas, word, old,
-					  mcas_next(old, mcas_payload(old)));
-		if (outcome == MCAS_DONE)
-			return MSGQ_DONE;
-		if (outcome != MCAS_CHANGED)
-			return MSGQ_E_CORRUPT;
-	}
-	return MSGQ_E_BUSY;
+	return outcome == MSGQ_DONE ? MSGQ_E_CORRUPT : outcome;
 }
 
 /* --- storage ------------------------------------------------------------------------------------- */
@@ -253,6 +228,7 @@ void msgq_growth(const struct msgq *queue, struct msgq_growth *ret_growth)
 	uint32_t want_blocks = u32_min(shared32_load(&header->wanted_blocks), layout->n_blocks);
 	uint32_t want_sleepers = u32_min(shared32_load(&header->wanted_sleepers), layout->n_sleepers);
 	struct msgq_growth growth = { .n_blocks = blocks, .n_sleepers = sleepers };
+	uint32_t page;
 
 	if (want_blocks > blocks) {
 		growth_add(&growth, queue, layout->blocks_off + (uint64_t)blocks * MSGQ_BLOCK_SIZE,
@@ -266,6 +242,12 @@ void msgq_growth(const struct msgq *queue, struct msgq_growth *ret_growth)
 			   layout->records_off + (uint64_t)sleepers * sizeof(struct msgq_record),
 			   layout->records_off + (uint64_t)want_sleepers * sizeof(struct msgq_record));
 		growth.n_sleepers = want_sleepers;
+	}
+	page = shared32_load(&header->wanted_page);
+	if (page > 0 && page < MSGQ_PAGES && !(shared32_load(&header->backed_pages) >> page & 1)) {
+		growth_add(&growth, queue, (1 + (uint64_t)page) * MSGQ_PAGE,
+			   (2 + (uint64_t)page) * MSGQ_PAGE);
+		growth.page = page;
 	}
 	*ret_growth = growth;
 }
@@ -284,36 +266,32 @@ static void watermark_raise(struct shared32 *watermark, uint32_t to)
 
 void msgq_growth_done(struct msgq *queue, const struct msgq_growth *growth)
 {
+	struct shared32 *pages = &msgq_header(queue)->backed_pages;
+	uint32_t seen, rounds;
+
 	watermark_raise(&msgq_header(queue)->backed_blocks, growth->n_blocks);
 	watermark_raise(&msgq_header(queue)->backed_sleepers, growth->n_sleepers);
+	for (rounds = 0; growth->page != 0 && rounds < MCAS_ROUNDS_MAX; rounds++) {
+		seen = shared32_load(pages);
+		if ((seen >> growth->page & 1) ||
+		    shared32_cas(pages, seen, seen | UINT32_C(1) << growth->page))
+			return;
+	}
 }
 
 /* --- control ------------------------------------------------------------------------------------- */
 
-/* cbytes and qnum of one moment, unless others never leave us one. */
-static void stat_counts(struct msgq_call *call, struct msgq_stat *stat)
-{
-	uint64_t bytes = 0, count = 0;
-	uint32_t tries;
-
-	for (tries = 0; tries < SNAPSHOT_TRIES; tries++) {
-		if (!msgq_read(call, WORD_BYTES, &bytes) || !msgq_read(call, WORD_COUNT, &count))
-			return;
-		if (msgq_still(call, WORD_BYTES, bytes))
-			break;
-	}
-	stat->cbytes = mcas_payload(bytes) >> 1;
-	stat->qnum = mcas_payload(count);
-}
-
 void msgq_get_stat(struct msgq *queue, struct msgq_stat *ret_stat)
 {
 	struct msgq_header *header = msgq_header(queue);
-	struct msgq_stat stat = { .qbytes = shared64_load(&header->qbytes) };
+	struct msgq_stat stat;
 	struct msgq_call call;
 
 	(void)msgq_begin(&call, queue, NULL, NULL); /* an older mapping has all we need */
-	stat_counts(&call, &stat);
+	msgq_txn_begin(&call);
+	stat.cbytes = msgq_bytes(&call);
+	stat.qnum = call.txn.now[FIELD_COUNT];
+	stat.qbytes = call.txn.now[FIELD_QBYTES];
 	stat.lspid = shared32_load(&header->lspid);
 	stat.lrpid = shared32_load(&header->lrpid);
 	stat.stime_s = (int64_t)shared64_load(&header->stime_s);
@@ -331,7 +309,29 @@ int msgq_settle(struct msgq *queue, const struct actor *actor, struct wakes *ret
 		return outcome;
 	msgq_wake_senders(&call);
 	msgq_wake_receivers(&call);
+	msgq_entry_leave(&call);
 	return MSGQ_DONE;
+}
+
+/* Sets flags, and qbytes unless it is MSGQ_NONE, whoever is in the way. */
+static int state_mark(struct msgq_call *call, uint32_t flags, uint32_t qbytes)
+{
+	int outcome;
+
+	call->actor.hint = MSGQ_HINT_NONE; /* nothing here is to be kept */
+	outcome = msgq_entry_claim(call, true);
+	if (outcome)
+		return outcome;
+	do {
+		if (!msgq_step(call))
+			return MSGQ_E_BUSY;
+		msgq_txn_begin(call);
+		call->txn.next[FIELD_BYTES] |= flags;
+		if (qbytes != MSGQ_NONE)
+			call->txn.next[FIELD_QBYTES] = qbytes;
+		outcome = msgq_txn_commit(call);
+	} while (outcome == MSGQ_AGAIN);
+	return outcome;
 }
 
 int msgq_set(struct msgq *queue, const struct actor *actor, uint64_t qbytes, struct wakes *ret_wakes)
@@ -344,41 +344,38 @@ int msgq_set(struct msgq *queue, const struct actor *actor, uint64_t qbytes, str
 		return outcome;
 	if (qbytes > queue->layout.qbytes_max)
 		return MSGQ_E_INVAL;
-	shared64_store_fenced(&call.header->qbytes, qbytes);
 	shared64_store(&call.header->ctime_s, (uint64_t)actor->now_s);
 	ticket = shared64_add(&call.header->clock, 1); /* all who sleep now have an older one */
 	shared64_store_fenced(&call.header->recheck, ticket);
-	outcome = msgq_bump(&call, WORD_BYTES);
-	if (outcome == MSGQ_DONE)
-		outcome = msgq_bump(&call, WORD_TAIL);
-	if (outcome)
-		return outcome;
-	msgq_wake_senders(&call);
-	msgq_wake_receivers(&call);
-	return MSGQ_DONE;
+	outcome = state_mark(&call, 0, (uint32_t)qbytes);
+	if (outcome == MSGQ_DONE) {
+		msgq_wake_senders(&call);
+		msgq_wake_receivers(&call);
+	}
+	msgq_entry_leave(&call);
+	return outcome;
 }
 
 bool msgq_is_removed(const struct msgq *queue)
 {
-	return shared64_load(&msgq_header(queue)->removed) != 0;
+	struct msgq bound = *queue;
+	struct msgq_call call;
+
+	(void)msgq_begin(&call, &bound, NULL, NULL); /* likewise */
+	msgq_txn_begin(&call);
+	return msgq_flags(&call) & FLAG_REMOVED;
 }
 
 int msgq_remove(struct msgq *queue, const struct actor *actor, struct wakes *ret_wakes)
 {
-	struct msgq_picks picks;
 	struct msgq_call call;
 	int outcome = msgq_begin(&call, queue, actor, ret_wakes);
 
 	if (outcome)
 		return outcome;
-	shared64_store_fenced(&call.header->removed, 1);
-	outcome = msgq_bump(&call, WORD_BYTES);
+	outcome = state_mark(&call, FLAG_REMOVED, MSGQ_NONE);
 	if (outcome == MSGQ_DONE)
-		outcome = msgq_bump(&call, WORD_TAIL);
-	if (outcome == MSGQ_DONE)
-		outcome = msgq_pick_all(&call, &picks);
-	if (outcome)
-		return outcome;
-	msgq_end_picks(&call, &picks, RESULT_REMOVED);
-	return picks.n_waiting > picks.n ? MSGQ_MORE : MSGQ_DONE;
+		outcome = msgq_wake_all(&call);
+	msgq_entry_leave(&call);
+	return outcome;
 }

@@ -2,10 +2,11 @@
  * msgq.h: a message queue in a mapped file (rules MSG-*, BLK-*).
  *
  * File: header | mcas descriptors | sleepers | blocks.  A message is a chain of blocks; its first
- * block carries type, size and links.  A sender takes blocks, copies the text into them privately
- * and publishes the message with one commit over the links, byte count and message count; a
- * receiver takes it out with one commit, copies, and gives the blocks back.  Blocks that belong to
- * a call under way hang on an entry that names its owner, so that a dead one's can be found.
+ * block carries type, size and links.  A sender copies the text into blocks of its own and publishes
+ * the message with one commit; a receiver takes it out with one commit, copies, and keeps the blocks
+ * for the next message it sends or gives them back.  Whatever the selector, the message is found
+ * without a walk over the others.  Blocks that belong to a call under way, or are kept, hang on an
+ * entry that names its owner, so that a dead one's can be found.
  *
  * Only the first common_size bytes of the file are backed by storage from the start.  A call that
  * needs more says MSGQ_GROW; see struct msgq_growth.  The file itself can be made larger while it is
@@ -68,16 +69,25 @@ struct msgq_growth {
 	struct {
 		uint64_t off; /* page-aligned, inside the mapping */
 		uint64_t size;
-	} ranges[3];
+	} ranges[4];
 	uint32_t n_blocks; /* backed after this */
 	uint32_t n_sleepers;
+	uint32_t page; /* of roots, if not 0 */
 };
 
 struct msgq_sleeper {
 	uint32_t index;
 	uint32_t word_index;
 	uint32_t expected;
+	uint32_t hint; /* of the actor */
+	uint64_t client;
 };
+
+/*
+ * A thread keeps blocks of the queue from call to call, by its client and hint.  So no two calls may
+ * run with the same at a time, also not that of a signal handler inside another one's, but with this.
+ */
+#define MSGQ_HINT_NONE UINT32_MAX
 
 /* What msgrcv asks for. */
 struct msgq_want {
@@ -176,6 +186,9 @@ int msgq_set(struct msgq *queue, const struct actor *actor, uint64_t qbytes, str
 int msgq_settle(struct msgq *queue, const struct actor *actor, struct wakes *ret_wakes);
 
 bool msgq_is_removed(const struct msgq *queue);
+
+/* A number that every change of the queue raises. */
+uint32_t msgq_progress(const struct msgq *queue);
 
 /*
  * As for sets: death of a client (messages handed to a sleeper that never took them go back to

@@ -8,16 +8,25 @@
  * twice, none that was not sent, and those of one sender and type came in the order they were sent.
  * A message that was handed to a sleeper who died goes back to its place in the queue; who has had
  * later ones by then sees it late.  So no more may be lost or late than receives were killed.
+ * Meanwhile msg_qbytes goes up and down.  And when all are dead, the queue's file must keep every
+ * invariant: no block, no place for a call or a sleeper is missing.
  */
+#include <fcntl.h>
 #include <stddef.h>
 #include <sys/ipc.h>
+#include <sys/mman.h>
 #include <sys/msg.h>
+#include <sys/stat.h>
 
 #include "chaos.h"
+#include "core/msgq.h"
 
 #define N_QUEUES 2
 #define N_TYPES 4
 #define TEXT_MAX 2000
+#define QBYTES 16384
+/* The daemon is given so long to clear up after the last death. */
+#define VERIFY_NS 10000000000ull
 /* Messages of one slot in a round; further sends wait for the next. */
 #define SENT_MAX 20000u
 
@@ -167,10 +176,26 @@ static void do_receive(int slot)
 		next[queue][text->sender][message.type] = text->number + 1;
 }
 
+static void do_set(int slot)
+{
+	static const unsigned long sizes[] = { 2000, QBYTES, QBYTES, 40000 };
+	int queue = (int)chaos_below(N_QUEUES);
+	struct msqid_ds status;
+
+	if (msgctl(ids[queue], IPC_STAT, &status) != 0)
+		chaos_problem(slot, "msgctl: %s", strerror(errno));
+	status.msg_qbytes = sizes[chaos_below(sizeof(sizes) / sizeof(sizes[0]))];
+	/* Only a privileged one may go beyond the limit. */
+	if (msgctl(ids[queue], IPC_SET, &status) != 0 && errno != EPERM && errno != EINTR)
+		chaos_problem(slot, "IPC_SET: %s", strerror(errno));
+}
+
 static void work(int slot)
 {
 	if (chaos_below(100) == 0)
 		chaos_nap(chaos_below(2000000));
+	if (chaos_below(2000) == 0)
+		do_set(slot);
 	if (chaos_chance(50))
 		do_send(slot);
 	else
@@ -181,6 +206,15 @@ static void work(int slot)
 
 static void begin(void)
 {
+	for (int i = 0; i < N_QUEUES; i++) {
+		struct msqid_ds status;
+
+		if (msgctl(ids[i], IPC_STAT, &status) != 0)
+			chaos_abort("msgctl: %s", strerror(errno));
+		status.msg_qbytes = QBYTES;
+		if (msgctl(ids[i], IPC_SET, &status) != 0)
+			chaos_abort("IPC_SET: %s", strerror(errno));
+	}
 	memset(books, 0, CHAOS_SLOTS * sizeof(*books));
 	memset(allowed, 0, sizeof(allowed));
 	memset(n_killed, 0, sizeof(n_killed));
@@ -272,12 +306,57 @@ static void check_lost(const int (*lost)[N_TYPES + 1])
 	}
 }
 
+_Noreturn void assert_fail(const char *expression, const char *file, int line)
+{
+	chaos_abort("%s:%d: %s", file, line, expression);
+}
+
+/* The queue's file by itself; true where it keeps its invariants. */
+static bool file_is_whole(int fd, size_t size)
+{
+	struct msgq queue;
+	bool is_whole;
+	void *base = mmap(NULL, size, PROT_READ | PROT_WRITE, MAP_SHARED, fd, 0);
+
+	if (base == MAP_FAILED)
+		chaos_abort("mmap: %s", strerror(errno));
+	is_whole = msgq_bind(&queue, base, size) == MSGQ_DONE && msgq_verify(&queue);
+	(void)munmap(base, size);
+	return is_whole;
+}
+
+static void verify(int queue)
+{
+	const char *space = getenv("USYSV_DIR");
+	uint64_t until_ns = chaos_now_ns() + VERIFY_NS;
+	struct stat status;
+	char path[500];
+	int fd;
+
+	if (!space) /* on the kernel there is no file */
+		return;
+	(void)snprintf(path, sizeof(path), "%s/objects/msg.%d", space, ids[queue]);
+	fd = open(path, O_RDWR | O_CLOEXEC);
+	if (fd < 0 || fstat(fd, &status) != 0)
+		chaos_abort("%s: %s", path, strerror(errno));
+	while (!file_is_whole(fd, (size_t)status.st_size)) {
+		if (chaos_now_ns() > until_ns) {
+			chaos_wrong("the file of queue %d does not verify", queue);
+			break;
+		}
+		chaos_nap(10000000);
+	}
+	(void)close(fd);
+}
+
 static void settle(void)
 {
 	int lost[N_QUEUES][N_TYPES + 1] = {0};
 
-	for (int i = 0; i < N_QUEUES; i++)
+	for (int i = 0; i < N_QUEUES; i++) {
 		drain(i);
+		verify(i);
+	}
 	for (int slot = 0; slot < CHAOS_SLOTS; slot++) {
 		struct book *book = &books[slot];
 

@@ -7,8 +7,11 @@
 
 #include "core/msgq.h"
 
+/* The explorer, which copies models without end, has smaller ones. */
+#ifndef MODEL_MESSAGES_MAX
 #define MODEL_MESSAGES_MAX 512u
 #define MODEL_TEXT_MAX 1024u
+#endif
 #define MODEL_SLEEPERS_MAX 32u
 
 struct model_message {

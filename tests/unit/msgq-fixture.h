@@ -48,7 +48,7 @@ static inline void fixture_grow(struct msgq *queue)
 	uint32_t i;
 
 	msgq_growth(queue, &growth);
-	assert_true(growth.n_ranges <= 3);
+	assert_true(growth.n_ranges <= 4);
 	for (i = 0; i < growth.n_ranges; i++) {
 		assert_int_equal(growth.ranges[i].off % 4096, 0);
 		assert_true(growth.ranges[i].off < queue->layout.size);

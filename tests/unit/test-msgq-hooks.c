@@ -35,7 +35,8 @@ struct scenario {
 };
 
 static struct fixture fixture;
-static uint8_t saved_common[4 * 4096], saved_records[RECORDS_SAVED], saved_blocks[BLOCKS_SAVED];
+static uint8_t saved_common[4 * 4096], saved_words[RECORDS_SAVED];
+static uint8_t saved_records[RECORDS_SAVED], saved_blocks[BLOCKS_SAVED];
 static struct msgq_sleeper a_sleeper, c_sleeper, saved_a_sleeper;
 static const struct msgq_want any = { .type = 0, .size = 300 };
 static bool c_sleeps;
@@ -183,10 +184,10 @@ static void call_send(void)
 		found[0] |= T(NEW_TYPE);
 }
 
-static void call_receive(int64_t wanted, bool wait)
+static void call_receive_as(int64_t wanted, uint32_t flags, bool wait)
 {
 	const struct actor actor = fixture_actor(A);
-	const struct msgq_want want = { .type = wanted, .size = 300 };
+	const struct msgq_want want = { .type = wanted, .size = 300, .flags = flags };
 	struct wakes wakes;
 	uint8_t text[300];
 	uint64_t size;
@@ -200,10 +201,19 @@ static void call_receive(int64_t wanted, bool wait)
 		note(text, size, type);
 }
 
+static void call_receive(int64_t wanted, bool wait) { call_receive_as(wanted, 0, wait); }
 static void call_receive_first(void) { call_receive(0, false); }
+static void call_receive_other(void) { call_receive_as(2, ABI_MSG_EXCEPT, false); }
 static void call_receive_type_4(void) { call_receive(4, false); }
 static void call_receive_lowest(void) { call_receive(-9, false); }
 static void call_receive_or_wait(void) { call_receive(7, true); }
+
+/* Its entry holds blocks of the message before, more than are needed and then too few. */
+static void call_send_twice(void)
+{
+	call_receive(4, false);
+	call_send();
+}
 
 static void call_send_or_wait(void)
 {
@@ -263,6 +273,8 @@ static const struct scenario scenarios[] = {
 	{ "receive the only one", setup_one, call_receive_first, 0, T(1) },
 	{ "receive the first", setup_three, call_receive_first, T(4) | T(1), T(2) },
 	{ "receive from the middle", setup_three, call_receive_type_4, T(2) | T(1), T(4) },
+	{ "receive another type", setup_three, call_receive_other, T(2) | T(1), T(4) },
+	{ "receive and send", setup_three, call_send_twice, T(2) | T(1), T(4) | T(9) },
 	{ "receive the lowest", setup_three, call_receive_lowest, T(2) | T(4), T(1) },
 	{ "receive and wake a sender", setup_sender, call_receive_type_4, T(5) | T(6) | T(7), T(4) },
 	{ "sleep as a sender", setup_full, call_send_or_wait, T(4) | T(5) | T(6) | T(7), T(9) },
@@ -284,6 +296,7 @@ static void scenario_save(const struct scenario *scenario)
 	scenario->setup();
 	memset(found, 0, sizeof(found));
 	memcpy(saved_common, fixture.base, sizeof(saved_common));
+	memcpy(saved_words, fixture.base + fixture.layout.words_off, RECORDS_SAVED);
 	memcpy(saved_records, fixture.base + fixture.layout.records_off, RECORDS_SAVED);
 	memcpy(saved_blocks, fixture.base + fixture.layout.blocks_off, BLOCKS_SAVED);
 	saved_a_sleeper = a_sleeper;
@@ -292,6 +305,7 @@ static void scenario_save(const struct scenario *scenario)
 static void scenario_restore(void)
 {
 	memcpy(fixture.base, saved_common, sizeof(saved_common));
+	memcpy(fixture.base + fixture.layout.words_off, saved_words, RECORDS_SAVED);
 	memcpy(fixture.base + fixture.layout.records_off, saved_records, RECORDS_SAVED);
 	memcpy(fixture.base + fixture.layout.blocks_off, saved_blocks, BLOCKS_SAVED);
 	a_sleeper = saved_a_sleeper;
@@ -425,6 +439,47 @@ static void recovery_killed_at_any_step_is_done_again(void **state)
 	print_message("%u pairs of steps\n", total);
 }
 
+/* Entries that name A, in the header's page. */
+static uint32_t entries_of_a(void)
+{
+	uint64_t owner;
+	uint32_t off, n = 0;
+
+	for (off = 256; off < 4096; off += 40) {
+		memcpy(&owner, fixture.base + off, sizeof(owner));
+		n += owner == FIXTURE_CLIENT + A;
+	}
+	return n;
+}
+
+/* A longjmp out of a signal handler: the thread lives on, and nobody recovers anything. */
+static void a_left_by_a_jump_goes_on_with_what_it_held(void **state)
+{
+	unsigned int n, n_lost;
+	bool sleeping;
+	size_t i;
+
+	(void)state;
+	for (i = 0; scenarios[i].call != call_send_or_wait; i++) {
+		scenario_save(&scenarios[i]);
+		sleeping = c_sleeps;
+		n_lost = 0;
+		for (n = 1; n < STEPS_MAX; n++) {
+			scenario_restore();
+			c_sleeps = sleeping;
+			if (!run_until(n, scenarios[i].call, leave))
+				break;
+			(void)put(A, PROBE_TYPE); /* full, perhaps */
+			drain(A);
+			n_lost += entries_of_a() - 1;
+			if (!msgq_verify(&fixture.queue))
+				fail_msg("%s, left at %u: the queue does not verify", scenarios[i].name, n);
+		}
+		assert_true(n_lost <= 1); /* between claiming it and writing down for whom */
+		fixture_deinit(&fixture);
+	}
+}
+
 static void overtake(void)
 {
 	steps_left = 0;
@@ -492,6 +547,7 @@ int main(void)
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(a_left_at_any_step_delays_nobody_and_loses_nothing),
 		cmocka_unit_test(recovery_killed_at_any_step_is_done_again),
+		cmocka_unit_test(a_left_by_a_jump_goes_on_with_what_it_held),
 		cmocka_unit_test(a_overtaken_at_any_step_goes_on),
 		cmocka_unit_test(lower_type_that_came_before_the_receive_is_taken_by_it),
 	};

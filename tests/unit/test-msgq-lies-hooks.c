@@ -79,9 +79,9 @@ uint64_t hook_value(const volatile void *address, uint64_t value)
 
 static void scribble(uint32_t n)
 {
-	const uint64_t starts[] = { 0, 0, fixture.layout.slots_off, fixture.layout.words_off,
+	const uint64_t starts[] = { 0, 0, 4096, fixture.layout.words_off,
 				    fixture.layout.records_off, fixture.layout.blocks_off };
-	const uint32_t sizes[] = { 256, 4096, 6144, 256, 1024, 8192 };
+	const uint32_t sizes[] = { 256, 4096, 4096, 256, 1024, 8192 };
 	uint32_t i, part;
 	uint64_t word;
 	uint8_t *at;
@@ -176,7 +176,7 @@ static int call_any(struct msgq_sleeper *sleeper, uint8_t *text)
 
 static void call_many(uint32_t seed, uint32_t odds, uint32_t n_scribbles)
 {
-	struct msgq_sleeper sleeper = { .index = 0, .word_index = 0 };
+	struct msgq_sleeper sleeper = { .client = FIXTURE_CLIENT };
 	uint8_t text[TEXT_MAX + 16];
 	uint32_t round;
 	int outcome;
