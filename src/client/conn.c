@@ -13,10 +13,10 @@
 #include <sys/mman.h>
 #include <sys/resource.h>
 
+#include "client/attached.h"
 #include "client/cred.h"
 #include "client/ns.h"
 #include "client/place.h"
-#include "client/shm.h"
 #include "client/view.h"
 #include "core/frame.h"
 #include "sys/status.h"
@@ -71,8 +71,7 @@ static void conn_close(struct process *self)
 	process_remember_session(session);
 }
 
-/* Out of the program's way: a high number that exec closes. */
-static int conn_move_high(int fd)
+int conn_move_high(int fd)
 {
 	struct rlimit limit = {.rlim_cur = CONN_FD_CEILING};
 	uint64_t floor;
@@ -293,7 +292,7 @@ static int conn_welcomed(struct process *self, const struct proto_welcome *welco
 		ns_complain("the ledger of this process cannot be opened");
 		return -ENOSYS;
 	}
-	shm_note_all();
+	attached_note_all();
 	view_note_all();
 	atomic_store(&self->client, welcome->client);
 	return 0;
@@ -423,24 +422,30 @@ static int conn_connect(struct process *self, uint64_t deadline_ns, bool quiet)
 
 /* ----------------------------------------------------------------------------------------- calls */
 
-/* True if the session is ours, alive, and of the caller's present identity. */
-static bool conn_is_usable(struct process *self)
+/* True if the session is ours and of the caller's present identity. */
+static bool conn_is_ours(const struct process *self)
 {
-	struct process_session *session = &self->session;
+	const struct process_session *session = &self->session;
 
 	if (!session->is_open)
 		return false;
 	if (session->pair.uid != cred_euid() || session->pair.gid != cred_egid())
 		return false;
-	if (!process_is_fifo(session->pair.in_fd, session->in_inode) ||
-	    !process_is_fifo(session->pair.out_fd, session->out_inode))
-		return false;
-	return !(conn_poll(session->pair.out_fd, 0, 0) & (POLLHUP | POLLERR | POLLNVAL));
+	return process_is_fifo(session->pair.in_fd, session->in_inode) &&
+	       process_is_fifo(session->pair.out_fd, session->out_inode);
 }
 
+/* The same, and the daemon is at its other end: for what is not answered. */
+static bool conn_is_alive(const struct process *self)
+{
+	return conn_is_ours(self) &&
+	       !(conn_poll(self->session.pair.out_fd, 0, 0) & (POLLHUP | POLLERR | POLLNVAL));
+}
+
+/* A daemon that has gone is noticed by who waits for the answer. */
 static int conn_ensure(struct process *self, uint64_t deadline_ns, bool quiet)
 {
-	if (conn_is_usable(self) && atomic_load(&self->client) != 0)
+	if (conn_is_ours(self) && atomic_load(&self->client) != 0)
 		return 0;
 	conn_close(self);
 	return conn_connect(self, deadline_ns, quiet);
@@ -507,7 +512,9 @@ void conn_notice(const struct proto_message *notice, bool may_connect)
 	process_lock();
 	self = process_self();
 	deadline_ns = clock_monotonic_ns() + CONN_RETRY_NS;
-	if (conn_is_usable(self) || (may_connect && conn_ensure(self, deadline_ns, true) == 0))
+	if (!conn_is_alive(self))
+		conn_close(self);
+	if (self->session.is_open || (may_connect && conn_ensure(self, deadline_ns, true) == 0))
 		(void)conn_send(self, notice, deadline_ns); /* a notice may be lost */
 	process_unlock();
 }

@@ -24,6 +24,9 @@ int conn_call(const struct proto_message *request, uint32_t timeout_ms,
 /* A notice: as far as the connection allows.  may_connect: makes one if the daemon is there. */
 void conn_notice(const struct proto_message *notice, bool may_connect);
 
+/* Out of the program's way: a high number that exec closes.  The descriptor as it is now. */
+int conn_move_high(int fd);
+
 /* Gets the process an identity and a ledger.  0 or -ENOSYS. */
 int conn_register(uint32_t timeout_ms);
 

@@ -9,10 +9,12 @@
 #include <dlfcn.h>
 #include <fcntl.h>
 #include <grp.h>
+#include <sched.h>
 #include <setjmp.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <sys/fsuid.h>
+#include <sys/mman.h>
 #include <sys/resource.h>
 #include <sys/types.h>
 #include <sys/wait.h>
@@ -23,6 +25,12 @@ _Noreturn void __longjmp_chk(jmp_buf environment, int value);
 #define NEXT_FUNCTIONS(entry) \
 	entry(fork) \
 	entry(quick_exit) \
+	entry(unshare) \
+	entry(munmap) \
+	entry(mprotect) \
+	entry(madvise) \
+	entry(mmap) \
+	entry(mremap) \
 	entry(wait) \
 	entry(waitpid) \
 	entry(wait3) \

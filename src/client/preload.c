@@ -9,8 +9,10 @@
 #include <pthread.h>
 #include <stdarg.h>
 #include <string.h>
+#include <sys/mman.h>
 #include <time.h>
 
+#include "client/attached.h"
 #include "client/conn.h"
 #include "client/cred.h"
 #include "client/msg.h"
@@ -18,6 +20,8 @@
 #include "client/ns.h"
 #include "client/procfs.h"
 #include "client/sem.h"
+#include "client/sem-few.h"
+#include "client/sem-one.h"
 #include "client/shm.h"
 #include "client/sleeping.h"
 #include "client/usysv.h"
@@ -116,22 +120,48 @@ EXPORT int semget(key_t key, int n_sems, int flags)
 	return (int)preload_result(r);
 }
 
-EXPORT int semop(int id, struct sembuf *ops, size_t n_ops)
-{
-	long r = sem_op(id, ops, n_ops, NULL);
-
-	if (preload_is_kernel(r))
-		r = raw_call4(SYS_semtimedop, id, ops, n_ops, NULL);
-	return (int)preload_result(r);
-}
-
-EXPORT int semtimedop(int id, struct sembuf *ops, size_t n_ops, const struct timespec *timeout)
+static __attribute__((noinline)) int preload_semop_slow(int id, struct sembuf *ops, size_t n_ops,
+							const struct timespec *timeout)
 {
 	long r = sem_op(id, ops, n_ops, timeout);
 
 	if (preload_is_kernel(r))
 		r = raw_call4(SYS_semtimedop, id, ops, n_ops, timeout);
 	return (int)preload_result(r);
+}
+
+static __attribute__((noinline)) int preload_again(void)
+{
+	errno = EAGAIN;
+	return -1;
+}
+
+static inline __attribute__((always_inline)) int preload_semop(int id, struct sembuf *ops, size_t n_ops,
+							       const struct timespec *timeout)
+{
+	if (CLIENT_LIKELY((uint32_t)n_ops == 1 && (!timeout || sem_timeout_is_good(timeout)))) {
+		int r = sem_op_one(id, ops);
+
+		if (CLIENT_LIKELY(r == 0))
+			return 0;
+		if (r == -EAGAIN)
+			return preload_again();
+	}
+	if (CLIENT_LIKELY((uint32_t)n_ops - 1 < SEMSET_FEW_OPS_MAX &&
+			  (!timeout || sem_timeout_is_good(timeout)) &&
+			  sem_op_few(id, ops, (uint32_t)n_ops)))
+		return 0;
+	return preload_semop_slow(id, ops, n_ops, timeout);
+}
+
+EXPORT int semop(int id, struct sembuf *ops, size_t n_ops)
+{
+	return preload_semop(id, ops, n_ops, NULL);
+}
+
+EXPORT int semtimedop(int id, struct sembuf *ops, size_t n_ops, const struct timespec *timeout)
+{
+	return preload_semop(id, ops, n_ops, timeout);
 }
 
 /* ABI-3: these commands have no fourth argument to fetch. */
@@ -274,6 +304,84 @@ EXPORT _Noreturn void quick_exit(int status)
 	process_exit(false);
 	NEXT(quick_exit)(status);
 	_exit(status); /* not reached: the next one does not return */
+}
+
+EXPORT int unshare(int flags)
+{
+	int result = NEXT(unshare)(flags);
+
+	if (result == 0 && (flags & CLONE_SYSVSEM))
+		process_leave_undo();
+	return result;
+}
+
+/* ------------------------------------------------------------------------ calls on attached memory */
+
+/*
+ * The next definition is not known yet when a library that is loaded before this one maps memory:
+ * then the kernel is asked.
+ */
+
+EXPORT int munmap(void *address, size_t size)
+{
+	if (attached_touches(address, size))
+		return (int)preload_result(attached_munmap(address, size));
+	if (CLIENT_UNLIKELY(!client_next.munmap))
+		return (int)preload_result(raw_call2(SYS_munmap, address, size));
+	return client_next.munmap(address, size);
+}
+
+EXPORT int mprotect(void *address, size_t size, int protection)
+{
+	if (attached_touches(address, size))
+		return (int)preload_result(attached_mprotect(address, size, protection));
+	if (CLIENT_UNLIKELY(!client_next.mprotect))
+		return (int)preload_result(raw_call3(SYS_mprotect, address, size, protection));
+	return client_next.mprotect(address, size, protection);
+}
+
+EXPORT int madvise(void *address, size_t size, int advice)
+{
+	if (attached_touches(address, size))
+		return (int)preload_result(attached_madvise(address, size, advice));
+	if (CLIENT_UNLIKELY(!client_next.madvise))
+		return (int)preload_result(raw_call3(SYS_madvise, address, size, advice));
+	return client_next.madvise(address, size, advice);
+}
+
+EXPORT void *mmap(void *address, size_t size, int protection, int flags, int fd, off_t offset)
+{
+	if (CLIENT_UNLIKELY(flags & MAP_FIXED) && attached_touches(address, size))
+		return (void *)preload_result(
+			attached_mmap(address, size, protection, flags, fd, offset));
+	if (CLIENT_UNLIKELY(!client_next.mmap))
+		return (void *)preload_result(raw_call6(SYS_mmap, RAW_ARGUMENT(address), (long)size,
+							protection, flags, fd, offset));
+	return client_next.mmap(address, size, protection, flags, fd, offset);
+}
+
+EXPORT void *mmap64(void *address, size_t size, int protection, int flags, int fd, off64_t offset)
+{
+	return mmap(address, size, protection, flags, fd, offset);
+}
+
+EXPORT void *mremap(void *old, size_t old_size, size_t size, int flags, ...)
+{
+	void *wanted = NULL;
+	va_list list;
+
+	if (flags & (MREMAP_FIXED | MREMAP_DONTUNMAP)) {
+		va_start(list, flags);
+		wanted = va_arg(list, void *);
+		va_end(list);
+	}
+	if (attached_touches(old, old_size == 0 ? 1 : old_size) ||
+	    (flags & MREMAP_FIXED && attached_touches(wanted, size)))
+		return (void *)preload_result(attached_mremap(old, old_size, size, flags, wanted));
+	if (CLIENT_UNLIKELY(!client_next.mremap))
+		return (void *)preload_result(raw_call6(SYS_mremap, RAW_ARGUMENT(old), (long)old_size,
+							(long)size, flags, RAW_ARGUMENT(wanted), 0));
+	return client_next.mremap(old, old_size, size, flags, wanted);
 }
 
 /* ------------------------------------------------------------------------------------------ wait */

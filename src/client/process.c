@@ -13,11 +13,12 @@
 #include <sys/mman.h>
 #include <sys/resource.h>
 
+#include "client/attached.h"
+#include "client/backing.h"
 #include "client/conn.h"
 #include "client/ns.h"
 #include "client/place.h"
 #include "client/sem.h"
-#include "client/shm.h"
 #include "client/sleeping.h"
 #include "client/view.h"
 #include "sys/status.h"
@@ -39,8 +40,13 @@ STATIC_ASSERT(sizeof(struct process) <= PROCESS_PAGE_SIZE);
 static struct process process_none;
 struct process *process_page = &process_none;
 
+static bool process_is_wiped; /* by the kernel, in a fork child */
 static _Atomic uint32_t process_known_pid;           /* of the last process_begin; inherited */
 static struct process_session process_known_session; /* likewise */
+
+/* Noted children not waited for yet, and whether they may have what this process has detached. */
+static uint32_t process_n_children;
+static bool process_children_hold;
 
 /* A fork by this thread. */
 struct fork_state {
@@ -146,21 +152,30 @@ bool process_is_fifo(int fd, uint64_t inode)
 	return file_status(fd, &status) == 0 && S_ISFIFO(status.mode) && status.inode == inode;
 }
 
+/* A fork child's copies of its parent's descriptors.  Stores nothing: a page less to copy. */
+static void process_close_inherited(void)
+{
+	const struct process_session *known = &process_known_session;
+
+	if (!known->is_open)
+		return;
+	if (process_is_fifo(known->pair.in_fd, known->in_inode))
+		(void)raw_call1(SYS_close, known->pair.in_fd);
+	if (process_is_fifo(known->pair.out_fd, known->out_inode))
+		(void)raw_call1(SYS_close, known->pair.out_fd);
+}
+
 /* First call of the library in a fork child. */
 static void process_become_child(void)
 {
-	struct process_session *known = &process_known_session;
-
-	if (known->is_open) {
-		if (process_is_fifo(known->pair.in_fd, known->in_inode))
-			(void)raw_call1(SYS_close, known->pair.in_fd);
-		if (process_is_fifo(known->pair.out_fd, known->out_inode))
-			(void)raw_call1(SYS_close, known->pair.out_fd);
-		known->is_open = false;
-	}
+	process_close_inherited();
+	process_known_session.is_open = false;
+	process_n_children = 0;
+	process_children_hold = false;
 	sleeping_after_fork();
 	thread_after_fork();
-	shm_after_fork();
+	backing_drop();
+	attached_after_fork();
 }
 
 void process_begin(void)
@@ -173,7 +188,8 @@ void process_begin(void)
 		struct process *expected = &process_none;
 
 		if (page) {
-			(void)raw_call3(SYS_madvise, page, PROCESS_PAGE_SIZE, MADV_WIPEONFORK);
+			process_is_wiped = raw_call3(SYS_madvise, page, PROCESS_PAGE_SIZE,
+						     MADV_WIPEONFORK) == 0;
 			if (!__atomic_compare_exchange_n(&process_page, &expected, page, false,
 							 __ATOMIC_SEQ_CST, __ATOMIC_SEQ_CST))
 				place_unmap(page, PROCESS_PAGE_SIZE);
@@ -205,14 +221,15 @@ void process_fork_prepare(void)
 	struct process *self = process_page;
 
 	fork_state.has_row = false;
-	fork_state.is_prepared = self->pid != 0;
+	/* A child that has only inherited attachments must be known before it hands them on. */
+	fork_state.is_prepared = self->pid != 0 || attached_count() > 0;
 	if (!fork_state.is_prepared)
 		return;
 	process_lock();
 	fork_state.signals = self->lock_signals;
-	if (shm_count() == 0)
+	backing_drop();
+	if (attached_count() == 0)
 		return;
-	/* A child that only inherited attachments cannot hand them on without a ledger of its own. */
 	if (!self->ledger.base && conn_register(PROCESS_SETTLE_TIMEOUT_MS) < 0)
 		return;
 	fork_state.has_row = ledger_fork_begin(&self->ledger, &fork_state.row) == 0;
@@ -230,8 +247,7 @@ static void process_fork_record(uint32_t child_pid)
 		return;
 	fork_state.has_row = false;
 	ledger_fork_end(&self->ledger, fork_state.row, child_pid, clock_now_ns());
-	if (child_pid != 0)
-		shm_tell_detached();
+	process_n_children += child_pid != 0;
 }
 
 /* The child this thread made last, for forks inside libc; UINT32_MAX if that cannot be known. */
@@ -270,6 +286,22 @@ void process_fork_parent(void)
 	process_unlock();
 }
 
+/* Is this thread in the middle of a call, below a signal handler? */
+static bool process_is_inside(void)
+{
+	const struct thread_record *record = client_thread.record;
+
+	for (uint32_t i = 0; record && i < THREAD_HAZARDS_MAX; i++) {
+		if (atomic_load_explicit(&record->hazards[i], memory_order_relaxed))
+			return true;
+	}
+	return client_thread.sleeping;
+}
+
+/*
+ * Most children run another program or end soon, and each page they change is copied first: only what
+ * others can see is done now, the rest with the first call.
+ */
 void process_fork_child(void)
 {
 	static const struct process zero;
@@ -278,8 +310,14 @@ void process_fork_child(void)
 		return;
 	fork_state.is_prepared = false;
 	fork_state.has_row = false;
-	*process_page = zero; /* also where the kernel does not wipe */
-	process_begin();
+	if (!process_is_wiped)
+		*process_page = zero;
+	if (process_is_inside()) {
+		process_begin();
+	} else {
+		process_close_inherited();
+		client_thread.record = NULL; /* it says the parent's thread */
+	}
 	process_restore_signals(fork_state.signals);
 }
 
@@ -306,20 +344,62 @@ void process_fork_leave(pid_t pid)
 /* Absent where libc does not tell; then it counts as threaded. */
 extern __attribute__((weak)) char __libc_single_threaded;
 
+static bool process_is_single(void)
+{
+	return &__libc_single_threaded && __libc_single_threaded;
+}
+
+/* False: it never used the library, or is a vfork child in its parent's memory. */
+static bool process_is_client(void)
+{
+	return process_has_client() && raw_call0(SYS_getpid) == (long)process_page->pid;
+}
+
+void process_leave_undo(void)
+{
+	int saved = errno;
+
+	if (process_is_client() && process_is_single())
+		sem_settle_exit();
+	errno = saved;
+}
+
 void process_exit(bool is_last)
 {
 	struct proto_message leave = {.type = PROTO_LEAVE};
 	int saved = errno;
 
-	if (!process_has_client() || raw_call0(SYS_getpid) != (long)process_page->pid)
-		return; /* never used, or a vfork child in its parent's memory */
+	if (!process_is_client())
+		return;
 	sem_settle_exit();
 	process_lock();
 	/* Another thread, or a later destructor, may still touch what is attached. */
-	shm_detach_exit(is_last && &__libc_single_threaded && __libc_single_threaded);
+	attached_end_all(is_last && process_is_single());
 	conn_notice(&leave, false);
 	process_unlock();
 	errno = saved;
+}
+
+void process_detached(void)
+{
+	if (process_n_children > 0)
+		process_children_hold = true;
+}
+
+/* True if the last holder of a removed segment may have been this child. */
+static bool process_end_child(uint32_t pid)
+{
+	bool may_be_last = false;
+
+	process_lock();
+	if (process_page->ledger.base &&
+	    ledger_child_reaped(&process_page->ledger, pid, clock_now_ns())) {
+		may_be_last = process_children_hold;
+		if (process_n_children > 0 && --process_n_children == 0)
+			process_children_hold = false;
+	}
+	process_unlock();
+	return may_be_last;
 }
 
 void process_reaped(pid_t pid)
@@ -330,17 +410,13 @@ void process_reaped(pid_t pid)
 	};
 	struct proto_message reply;
 	struct registry_client known;
+	bool must_tell = false;
 	int saved = errno;
 
-	if (process_page->ledger.base) {
-		process_lock();
-		if (process_page->ledger.base &&
-		    ledger_child_reaped(&process_page->ledger, (uint32_t)pid, clock_now_ns()))
-			shm_tell_detached();
-		process_unlock();
-	}
+	if (process_page->ledger.base)
+		must_tell = process_end_child((uint32_t)pid);
 	if (ns_open(true) == 0 &&
-	    registry_find_pid(atomic_load(&ns_registry), (uint32_t)pid, &known))
+	    (must_tell || registry_find_pid(atomic_load(&ns_registry), (uint32_t)pid, &known)))
 		(void)conn_call(&settle, PROCESS_SETTLE_TIMEOUT_MS, &reply, NULL); /* best effort */
 	errno = saved;
 }

@@ -60,6 +60,7 @@ static inline void process_actor(struct actor *ret_actor)
 	ret_actor->pid = process_page->pid;
 	ret_actor->hint = client_thread.hint;
 	ret_actor->now_s = clock_now_s();
+	ret_actor->slot = MCAS_SLOT_NONE;
 }
 
 /* All signals off for the calling thread; the mask that was. */
@@ -100,6 +101,12 @@ void process_fork_leave(pid_t pid);
 /* The process is about to end: settles what it holds.  Not in a vfork child.  is_last: no code of
  * the program runs after this. */
 void process_exit(bool is_last);
+
+/* The calling thread shares its adjustments with nobody any more: who is alone applies them (UNDO-16). */
+void process_leave_undo(void);
+
+/* A segment has been detached, which children may have inherited; under the lock. */
+void process_detached(void);
 
 /* A child with this pid has ended and was waited for. */
 void process_reaped(pid_t pid);

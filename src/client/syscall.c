@@ -10,8 +10,10 @@
 #if defined(__x86_64__)
 
 #include <errno.h>
+#include <sched.h>
 #include <stdarg.h>
 #include <sys/ipc.h>
+#include <sys/mman.h>
 #include <sys/msg.h>
 #include <sys/sem.h>
 #include <sys/shm.h>
@@ -77,6 +79,18 @@ __attribute__((visibility("default"))) long syscall(long number, ...)
 		return msgrcv((int)a[0], (void *)a[1], (size_t)a[2], a[3], (int)a[4]);
 	case SYS_msgctl:
 		return msgctl((int)a[0], (int)a[1], (struct msqid_ds *)a[2]);
+	case SYS_munmap:
+		return munmap((void *)a[0], (size_t)a[1]);
+	case SYS_mprotect:
+		return mprotect((void *)a[0], (size_t)a[1], (int)a[2]);
+	case SYS_madvise:
+		return madvise((void *)a[0], (size_t)a[1], (int)a[2]);
+	case SYS_mmap:
+		return (long)mmap((void *)a[0], (size_t)a[1], (int)a[2], (int)a[3], (int)a[4], a[5]);
+	case SYS_mremap:
+		return (long)mremap((void *)a[0], (size_t)a[1], (size_t)a[2], (int)a[3], (void *)a[4]);
+	case SYS_unshare:
+		return unshare((int)a[0]);
 	case SYS_setuid:
 	case SYS_setgid:
 	case SYS_setreuid:

@@ -182,5 +182,7 @@ int32_t client_settle(const struct request *request)
 	if (registry_find_pid(service->registry, request->message->settle.pid, &known) &&
 	    service->storage->has_exited(service->storage->context, known.client))
 		client_exited(request->turn, known.client);
+	/* It may have been a child that had only inherited what has been removed since. */
+	segment_sweep(request->turn);
 	return 0;
 }

@@ -23,7 +23,7 @@
 #define SERVICE_EFFECTS_PER_REQUEST_MAX (SESSION_PER_CLIENT_MAX + 8u)
 
 /* Removed segments looked at in one step, and slots passed over to find them. */
-#define SERVICE_REAPS_PER_STEP_MAX 16u
+#define SERVICE_REAPS_PER_STEP_MAX 64u
 #define SERVICE_SLOTS_PER_STEP_MAX 4096u
 
 /* Lines a second for the log; more are counted and told in one line: nobody fills the disk. */

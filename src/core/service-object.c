@@ -26,6 +26,9 @@ static const char *const mni_names[IPC_KIND_COUNT] = {
 	"limit msgmni reached:",
 };
 
+/* Where the flags of shmget have the binary logarithm of the size of a huge page. */
+#define SERVICE_HUGE_SHIFT 26u
+
 static const struct session *request_session(const struct request *request)
 {
 	return &request->turn->service->sessions[request->session].session;
@@ -94,6 +97,12 @@ void objects_count(struct service *service)
 
 			if (registry_get_any(service->registry, kind, index, &object) != 0)
 				continue;
+			/* Nothing was decided, and somebody may have attached it: the next sweep adds up. */
+			if (kind == IPC_KIND_SHM && object.state == REGISTRY_CLOSING) {
+				object.state = object.owner.mode & ABI_SHM_DEST ? REGISTRY_DEST
+										: REGISTRY_LIVE;
+				registry_put(service->registry, kind, &object);
+			}
 			if (object.state != REGISTRY_LIVE && object.state != REGISTRY_DEST) {
 				object_destroy(service, kind, &object);
 				continue;
@@ -171,6 +180,13 @@ static int32_t create_check_existing(const struct proto_create *create,
 	return 0;
 }
 
+/* The default, 2 MiB, 1 GiB (SHM-5). */
+static bool is_huge_size(uint32_t exponent)
+{
+	exponent &= 63u;
+	return exponent == 0 || exponent == 21 || exponent == 30;
+}
+
 /* IPC-21, 22, 23 for segments. */
 static int32_t create_check_shm(const struct request *request, const struct registry_limits *limits)
 {
@@ -183,7 +199,9 @@ static int32_t create_check_shm(const struct request *request, const struct regi
 	    n_pages > limits->shmall)
 		return limit_reached(request, "limit shmall reached, pages:",
 				     limits->shmall);
-	/* Huge pages: nobody has the right (PERM-12), and there are none. */
+	/* Huge pages, of a size that is one: nobody has the right (PERM-12), and there are none. */
+	if (create->flags & ABI_SHM_HUGETLB && !is_huge_size(create->flags >> SERVICE_HUGE_SHIFT))
+		return ABI_EINVAL;
 	if (create->flags & ABI_SHM_HUGETLB)
 		return request_session(request)->uid == 0 ? ABI_ENOMEM : ABI_EPERM;
 	return 0;
@@ -456,13 +474,14 @@ void segment_fold(struct turn *turn, int32_t id, const struct ledger_sum *sum)
 }
 
 /* Attachments right now, with their stamps kept in object and registry.  0 or errno. */
-static int32_t segment_sum(struct turn *turn, struct registry_object *object, uint64_t *ret_n)
+static int32_t segment_sum(struct turn *turn, struct registry_object *object, bool exact,
+			   uint64_t *ret_n)
 {
 	const struct service_storage *storage = turn->service->storage;
 	struct ledger_sum sum = { 0 };
 	int32_t error;
 
-	error = storage_error(storage->attach_sum(storage->context, object->id, &sum));
+	error = storage_error(storage->attach_sum(storage->context, object->id, exact, &sum));
 	if (error != 0)
 		return error;
 	if (object_fold(object, &sum, turn->event->now_ns))
@@ -483,14 +502,15 @@ static bool segment_close(struct turn *turn, const struct registry_object *objec
 	uint64_t n_attached = 0;
 
 	closing.state = REGISTRY_CLOSING;
-	closing.key = ABI_IPC_PRIVATE;
 	registry_put(service->registry, IPC_KIND_SHM, &closing);
-	if (segment_sum(turn, &closing, &n_attached) != 0 || n_attached > 0) {
+	if (segment_sum(turn, &closing, false, &n_attached) != 0 || n_attached > 0) {
 		closing.state = object->state;
-		closing.key = object->key;
 		registry_put(service->registry, IPC_KIND_SHM, &closing);
 		return false;
 	}
+	/* Decided: who starts after us finds a segment that never was, and sweeps its file away. */
+	closing.state = REGISTRY_CREATING;
+	registry_put(service->registry, IPC_KIND_SHM, &closing);
 	object_uncount(service, IPC_KIND_SHM, object);
 	object_destroy(service, IPC_KIND_SHM, &closing);
 	return true;
@@ -509,7 +529,7 @@ void segment_recheck(struct turn *turn, int32_t id)
 	if (object.state != REGISTRY_DEST && !limits.rmid_forced)
 		return;
 	/* A sum that cannot be had destroys nothing; the next sweep asks again. */
-	if (segment_sum(turn, &object, &n_attached) != 0 || n_attached > 0)
+	if (segment_sum(turn, &object, false, &n_attached) != 0 || n_attached > 0)
 		return;
 	/* SHM-44 is about a count that drops to 0; anybody may tell us of one that never was. */
 	if (object.state == REGISTRY_DEST || object.detach_ns > 0)
@@ -547,7 +567,7 @@ int32_t object_shm_stat(const struct request *request, struct registry_object *r
 
 	if (id < 0 || registry_get(turn->service->registry, IPC_KIND_SHM, id, &object) != 0)
 		return ABI_EINVAL;
-	error = segment_sum(turn, &object, &n_attached);
+	error = segment_sum(turn, &object, true, &n_attached);
 	if (error != 0)
 		return error;
 	if (object.state == REGISTRY_DEST && n_attached == 0 && segment_close(turn, &object))

@@ -537,7 +537,6 @@ void service_step(struct service *service, const struct event *event, struct eff
 		break;
 	case EVENT_EXITED:
 		client_exited(&turn, event->client);
-		segment_sweep(&turn);
 		break;
 	case EVENT_EXECED:
 		client_execed(&turn, event->client);

@@ -105,8 +105,11 @@ struct service_storage {
 	void (*destroy)(void *context, enum ipc_kind kind, int32_t id);
 	/* Ledger of a new client (or of one that exec'ed: made empty again). */
 	int (*ledger_make)(void *context, uint64_t client, uint32_t pid, uint32_t uid, uint32_t gid);
-	/* Attachments of a segment, over all ledgers and unregistered children, right now. */
-	int (*attach_sum)(void *context, int32_t shmid, struct ledger_sum *ret_sum);
+	/*
+	 * Attachments of a segment, over all ledgers and unregistered children, right now.  exact
+	 * false: it is enough to tell none from some, and stamps are wanted only if there are none.
+	 */
+	int (*attach_sum)(void *context, int32_t shmid, bool exact, struct ledger_sum *ret_sum);
 	/*
 	 * Settles what an ended process held: descriptors, sleepers, undo, blocks, attachments (each
 	 * reported by an EVENT_DETACHED before the next event).  dead false: exec, attachments only.

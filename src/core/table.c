@@ -262,7 +262,8 @@ static void table_set_live(const struct table *table, uint32_t index, const unio
 		return;
 	live = &table->image->slots[table->number][index].live;
 	old = shared64_load(live);
-	if ((uint32_t)old != value)
+	/* All of it where there is no object: repair leaves nothing for verify to find. */
+	if (value == 0 ? old != 0 : (uint32_t)old != value)
 		shared64_store_fenced(live, value);
 	else if (permissions && value != 0)
 		shared64_store_fenced(live, old + ((uint64_t)1 << 32));

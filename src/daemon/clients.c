@@ -21,6 +21,14 @@
 /* Name of a ledger that is not complete. */
 #define LEDGER_INTERIM "new"
 
+/*
+ * Storage kept for when the file system is full, so that those who free some can still become clients.
+ * Given up in pieces, one for each ledger that fails.
+ */
+#define LEDGER_SPARE "spare"
+#define LEDGER_SPARE_SIZE (256 * 1024)
+#define LEDGER_SPARE_PIECE 8192
+
 /* The header, which the daemon writes; what follows is the owner's to back as it needs it. */
 #define LEDGER_RESERVE 4096
 
@@ -170,6 +178,37 @@ static int client_place_file(int ledgers_fd, const char *interim, struct client 
 	return 0;
 }
 
+void clients_keep_spare(struct clients *clients)
+{
+	int fd;
+
+	if (clients->n_spare == LEDGER_SPARE_SIZE)
+		return;
+	fd = openat(clients->ledgers_fd, LEDGER_SPARE, O_RDWR | O_CREAT | O_CLOEXEC | O_NOFOLLOW, 0600);
+	if (fd < 0)
+		return;
+	if (fallocate(fd, 0, 0, LEDGER_SPARE_SIZE) == 0)
+		clients->n_spare = LEDGER_SPARE_SIZE;
+	(void)close(fd); /* what there is of it is used */
+}
+
+/* True if some of it could be given up, and what failed may be tried again. */
+static bool clients_give_spare(struct clients *clients)
+{
+	bool is_given = false;
+	int fd;
+
+	if (clients->n_spare < LEDGER_SPARE_PIECE)
+		return false;
+	fd = openat(clients->ledgers_fd, LEDGER_SPARE, O_RDWR | O_CLOEXEC | O_NOFOLLOW);
+	if (fd < 0)
+		return false;
+	clients->n_spare -= LEDGER_SPARE_PIECE;
+	is_given = ftruncate(fd, clients->n_spare) == 0;
+	(void)close(fd); /* nothing was written */
+	return is_given;
+}
+
 int clients_make_ledger(struct clients *clients, const struct registry_client *known, uint32_t uid,
 			uint32_t gid)
 {
@@ -182,7 +221,9 @@ int clients_make_ledger(struct clients *clients, const struct registry_client *k
 		return -ENOMEM;
 	uses.from = &client->ledger;
 	client_ledger_name(known->client, made.ledger_file.name);
-	r = client_make_file(clients->ledgers_fd, LEDGER_INTERIM, known, &made);
+	do {
+		r = client_make_file(clients->ledgers_fd, LEDGER_INTERIM, known, &made);
+	} while (r == -ENOSPC && clients_give_spare(clients));
 	if (r == 0 && client->ledger.base && !fault_run(client_copy_uses, &uses))
 		log_line(LOG_LEVEL_WARNING, "client %016" PRIx64 " pid %" PRIu32
 			 ": its ledger was cut short", known->client, known->pid);
@@ -199,6 +240,7 @@ int clients_make_ledger(struct clients *clients, const struct registry_client *k
 	client->ledger = made.ledger;
 	client->ledger_file = made.ledger_file;
 	client->ledger_uid = made.ledger_uid;
+	client->is_execed = false;
 	return 0;
 }
 

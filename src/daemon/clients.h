@@ -23,6 +23,7 @@ struct client {
 	struct ledger ledger; /* base NULL: it has none that can be used */
 	struct process_file ledger_file;
 	uint32_t ledger_uid;  /* owner of the file */
+	bool is_execed;       /* its exec has been settled; until it has a new ledger */
 };
 
 struct clients {
@@ -30,6 +31,7 @@ struct clients {
 	uint32_t n_rows; /* rows at or beyond it are empty */
 	uint32_t n;
 	int ledgers_fd;  /* borrowed */
+	uint32_t n_spare; /* bytes of storage kept for new ledgers on a full file system */
 };
 
 /* The row of an identity, below CLIENT_MAX for one the registry gives. */
@@ -43,6 +45,8 @@ struct client *clients_find(const struct clients *clients, uint64_t client);
  */
 int clients_make_ledger(struct clients *clients, const struct registry_client *known, uint32_t uid,
 			uint32_t gid);
+/* Fills up what is kept back of storage, if there is any to be had. */
+void clients_keep_spare(struct clients *clients);
 /* A client of an earlier daemon, with the ledger it has, if that can be used.  0 or -errno. */
 int clients_load(struct clients *clients, const struct registry_client *known);
 /* Opens its process_fd.  -ESRCH: the process has ended. */

@@ -288,6 +288,7 @@ static void daemon_step(struct daemon *daemon, const struct event *event)
 	dated.now_ns = clock_now_ns();
 	dated.monotonic_ns = clock_monotonic_ns();
 	service_step(daemon->service, &dated, &daemon->effects);
+	settle_release(daemon);
 	for (uint32_t i = 0; i < daemon->effects.n && i < EFFECTS_MAX; i++)
 		effect_carry_out(daemon, &daemon->effects.list[i]);
 	if (event->type == EVENT_ADMITTED)

@@ -167,6 +167,7 @@ static void loop_tick(struct daemon *daemon)
 		tick_client(daemon, client);
 	}
 	daemon_deliver(daemon, &event);
+	clients_keep_spare(clients);
 	if (++n_ticks % LOOP_SWEEP_TICKS == 0)
 		namespace_sweep(&daemon->ns);
 }
@@ -271,6 +272,7 @@ static void start_known_clients(struct daemon *daemon)
 			log_line(LOG_LEVEL_ERROR, "no memory for client %016" PRIx64, known.client);
 	}
 	clients_sweep_ledgers(&daemon->clients);
+	clients_keep_spare(&daemon->clients);
 	if (registry_count(&daemon->ns.registry, IPC_KIND_SHM) > 0) {
 		(void)snprintf(objects, sizeof(objects), "%s/objects/shm.", daemon->ns.path);
 		orphans_search(&daemon->orphans, &daemon->ns.registry, &(struct process_file){0},

@@ -18,6 +18,16 @@ void orphans_add(struct orphans *orphans, uint32_t pid)
 	orphans->list[orphans->n++] = (struct orphan){.pid = pid, .start_time = start_time};
 }
 
+void orphans_forget(struct orphans *orphans, uint32_t pid)
+{
+	for (uint32_t i = 0; i < orphans->n; i++) {
+		if (orphans->list[i].pid != pid)
+			continue;
+		orphans->list[i] = orphans->list[--orphans->n];
+		return;
+	}
+}
+
 uint32_t orphans_count(struct orphans *orphans, const struct clients *clients,
 		       const struct registry *registry, const struct process_file *file)
 {

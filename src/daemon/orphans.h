@@ -21,12 +21,16 @@ struct orphan {
 };
 
 struct orphans {
+	bool is_incomplete; /* somebody was killed inside fork(): the child's number is not known */
 	uint32_t n;
 	struct orphan list[ORPHANS_MAX];
 };
 
 /* Takes a process in, if there is room and it lives. */
 void orphans_add(struct orphans *orphans, uint32_t pid);
+
+/* Its parent's ledger speaks for it after all: it was only found in a search. */
+void orphans_forget(struct orphans *orphans, uint32_t pid);
 
 /* Mappings of the file; drops those who have ended or speak for themselves by now. */
 uint32_t orphans_count(struct orphans *orphans, const struct clients *clients,

@@ -1,9 +1,11 @@
 /* process.c: reading /proc/PID. */
 #include "daemon/process.h"
 
+#include <dirent.h>
 #include <errno.h>
 #include <fcntl.h>
 #include <inttypes.h>
+#include <limits.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -189,4 +191,41 @@ bool process_maps_below(uint32_t pid, const char *prefix)
 	struct process_search search = {.prefix = prefix};
 
 	return process_search_maps(pid, &search) == 0 && search.found;
+}
+
+/* Adds the numbers in one task's list of children. */
+static int process_add_children(const char *path, uint32_t *pids, uint32_t n_max, uint32_t *n)
+{
+	FILE *file = fopen(path, "re");
+
+	if (!file)
+		return -errno;
+	while (*n < n_max && fscanf(file, "%" SCNu32, &pids[*n]) == 1)
+		++*n;
+	(void)fclose(file); /* only read */
+	return 0;
+}
+
+int process_children(uint32_t pid, uint32_t *ret_pids, uint32_t n_max, uint32_t *ret_n)
+{
+	char path[64 + NAME_MAX];
+	struct dirent *entry;
+	uint32_t n = 0;
+	int r = 0;
+	DIR *dir;
+
+	(void)snprintf(path, sizeof(path), "/proc/%" PRIu32 "/task", pid);
+	dir = opendir(path);
+	if (!dir)
+		return -errno;
+	while (r == 0 && (entry = readdir(dir))) {
+		if (entry->d_name[0] == '.')
+			continue;
+		(void)snprintf(path, sizeof(path), "/proc/%" PRIu32 "/task/%s/children", pid,
+			       entry->d_name);
+		r = process_add_children(path, ret_pids, n_max, &n);
+	}
+	(void)closedir(dir); /* only read */
+	*ret_n = n;
+	return r;
 }

@@ -25,6 +25,9 @@ struct process_file {
 int process_count_mappings(uint32_t pid, const struct process_file *files, uint32_t n_files,
 			   uint32_t *ret_counts);
 
+/* Its children, at most n_max of them.  0 or -errno. */
+int process_children(uint32_t pid, uint32_t *ret_pids, uint32_t n_max, uint32_t *ret_n);
+
 /* True if it maps any file whose path begins with prefix. */
 bool process_maps_below(uint32_t pid, const char *prefix);
 

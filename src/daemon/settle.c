@@ -8,6 +8,7 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <inttypes.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/file.h>
@@ -22,8 +23,8 @@
 /* Forked children looked at in one sum; each is a list of mappings to read. */
 #define SETTLE_CHILDREN_MAX 2048u
 
-/* Rows of children beyond which those that are gone are cleared: their parent does not wait. */
-#define SETTLE_CHILDREN_KEPT 1024u
+/* Searches of all processes in a second: each is a list of mappings for every one of them. */
+#define SETTLE_SEARCHES_PER_SECOND_MAX 16u
 
 /* --- the sum ----------------------------------------------------------------------------------- */
 
@@ -34,6 +35,7 @@ struct settle_sum {
 	struct process_file file;
 	uint32_t row;
 	uint32_t n_children;
+	bool is_mapped; /* by anybody: otherwise there is no child to look for */
 	struct ledger_sum total;
 };
 
@@ -54,9 +56,18 @@ static void sum_add(struct ledger_sum *total, const struct ledger_sum *one)
 	}
 }
 
+/* Mappings of a living client's child that does not speak for itself.  0 or -errno. */
+static int sum_silent(struct settle_sum *sum, uint32_t pid, uint32_t *ret_n)
+{
+	*ret_n = 0;
+	orphans_forget(&sum->daemon->orphans, pid);
+	if (sum->n_children++ >= SETTLE_CHILDREN_MAX)
+		return 0;
+	return process_count_mappings(pid, &sum->file, 1, ret_n);
+}
+
 /* Attachments of one forked process that its parent has noted. */
-static uint32_t sum_child(struct settle_sum *sum, struct client *parent, uint32_t child_row,
-			  uint32_t pid)
+static uint32_t sum_child(struct settle_sum *sum, struct client *parent, uint32_t pid)
 {
 	struct daemon *daemon = sum->daemon;
 	uint32_t n = 0;
@@ -66,12 +77,47 @@ static uint32_t sum_child(struct settle_sum *sum, struct client *parent, uint32_
 		ledger_child_forget(&parent->ledger, pid);
 		return 0;
 	}
-	if (sum->n_children++ >= SETTLE_CHILDREN_MAX)
-		return 0;
-	r = process_count_mappings(pid, &sum->file, 1, &n);
-	if (r == -ENOENT && child_row >= SETTLE_CHILDREN_KEPT)
-		ledger_child_forget(&parent->ledger, pid);
+	r = sum_silent(sum, pid, &n);
+	if (r == -ENOENT)
+		(void)ledger_child_reaped(&parent->ledger, pid, clock_now_ns()); /* if not yet */
 	return r == 0 ? n : 0;
+}
+
+static bool sum_is_noted(const struct client *parent, uint32_t pid)
+{
+	uint32_t noted = 0;
+
+	for (uint32_t i = 0; i < LEDGER_CHILDREN_MAX; i++) {
+		if (!ledger_child_read(&parent->ledger, i, &noted))
+			break;
+		if (noted == pid)
+			return true;
+	}
+	return false;
+}
+
+/*
+ * A fork under way: the child may be there already, may even have become a client, and its parent may
+ * be stopped before it notes it.
+ */
+static uint32_t sum_forking(struct settle_sum *sum, struct client *parent, uint32_t n_own)
+{
+	static uint32_t pids[SETTLE_CHILDREN_MAX];
+	struct daemon *daemon = sum->daemon;
+	uint32_t n_pids = 0;
+	uint32_t total = 0;
+
+	if (process_children(parent->pid, pids, ARRAY_SIZE(pids), &n_pids) < 0)
+		return n_own;
+	for (uint32_t i = 0; i < n_pids; i++) {
+		uint32_t n = 0;
+
+		if (!sum_is_noted(parent, pids[i]) &&
+		    !clients_speak_for(&daemon->clients, &daemon->ns.registry, pids[i]) &&
+		    sum_silent(sum, pids[i], &n) == 0)
+			total += n;
+	}
+	return total;
 }
 
 static uint32_t sum_children(struct settle_sum *sum, struct client *parent, uint32_t n_own)
@@ -83,9 +129,9 @@ static uint32_t sum_children(struct settle_sum *sum, struct client *parent, uint
 		if (!ledger_child_read(&parent->ledger, i, &pid))
 			break;
 		if (pid == UINT32_MAX)
-			total += n_own; /* a fork under way: the child may be there already */
+			total += sum_forking(sum, parent, n_own);
 		else if (pid != 0)
-			total += sum_child(sum, parent, i, pid);
+			total += sum_child(sum, parent, pid);
 	}
 	return total;
 }
@@ -109,8 +155,8 @@ static void sum_client(struct settle_sum *sum, struct client *client)
 	ledger_sum(&client->ledger, sum->shmid, false, &one);
 	if (one.n_attached > 0 && (clients_have_ended(client) || sum_is_stale(sum, client)))
 		one.n_attached = 0; /* its end is being told; the attachments ended with it */
-	else if (ledger_attach_count(&client->ledger) > 0)
-		n_children = sum_children(sum, client, one.n_attached);
+	else if (sum->is_mapped)
+		n_children = sum_children(sum, client, one.n_attached); /* it may have detached since */
 	sum_add(&sum->total, &one);
 	sum_add(&sum->total, &(struct ledger_sum){.n_attached = n_children});
 }
@@ -133,61 +179,122 @@ static bool sum_is_locked(int fd)
 {
 	if (flock(fd, LOCK_EX | LOCK_NB) < 0)
 		return errno == EWOULDBLOCK;
-	return false; /* closing the descriptor gives the lock back */
+	return false; /* now it is ours */
+}
+
+/* Looks for orphans among all processes, unless that has been done too often in this second. */
+static bool sum_search(struct daemon *daemon, const struct process_file *file)
+{
+	static int64_t second;
+	static uint32_t n_searches;
+	char objects[PATH_MAX + sizeof("/objects/shm.")];
+	int64_t now_s = (int64_t)(clock_monotonic_ns() / 1000000000u);
+
+	if (now_s != second)
+		n_searches = 0;
+	second = now_s;
+	if (n_searches++ >= SETTLE_SEARCHES_PER_SECOND_MAX)
+		return false;
+	(void)snprintf(objects, sizeof(objects), "%s/objects/shm.", daemon->ns.path);
+	orphans_search(&daemon->orphans, &daemon->ns.registry, file, objects);
+	return true;
 }
 
 /*
  * Nobody admits to having it: the lock knows better.  Then it is somebody's child whose parent is
- * gone; /proc is searched for it, not more than once a second, because who only holds the lock can
- * make us come here.
+ * gone; /proc is searched for it.
  */
 static uint32_t sum_unknown(struct settle_sum *sum)
 {
-	static int64_t searched_s;
 	struct daemon *daemon = sum->daemon;
-	int64_t now_s = (int64_t)(clock_monotonic_ns() / 1000000000u);
 	uint32_t n = 0;
 
-	if (now_s != searched_s) {
-		searched_s = now_s;
-		orphans_search(&daemon->orphans, &daemon->ns.registry, &sum->file, NULL);
+	if (sum_search(daemon, &sum->file))
 		n = orphans_count(&daemon->orphans, &daemon->clients, &daemon->ns.registry,
 				  &sum->file);
-	}
 	return u32_max(n, 1);
 }
 
-int settle_attach_sum(void *context, int32_t shmid, struct ledger_sum *ret_sum)
+static void sum_all(struct settle_sum *sum)
 {
-	struct daemon *daemon = context;
-	struct settle_sum sum = {.daemon = daemon, .shmid = shmid};
-	struct file_status status = {0};
+	struct daemon *daemon = sum->daemon;
 	struct ledger_sum orphans = {0};
-	int fd = storage_open(daemon, IPC_KIND_SHM, shmid, O_RDONLY);
-	int r;
 
-	if (fd < 0)
-		return fd == -ENOENT ? EIDRM : EIO;
-	r = file_status(fd, &status);
-	if (r < 0) {
-		(void)close(fd); /* only looked at */
-		return EIO;
-	}
-	sum.file.inode = status.inode;
-	storage_name(IPC_KIND_SHM, shmid, sum.file.name);
-	while (!fault_run(sum_clients, &sum)) {
-		struct client *client = daemon->clients.rows[sum.row++];
+	while (!fault_run(sum_clients, sum)) {
+		struct client *client = daemon->clients.rows[sum->row++];
 
 		log_line(LOG_LEVEL_WARNING, "client %016" PRIx64 " pid %" PRIu32
 			 ": its ledger was cut short", client->client, client->pid);
 		clients_lose_ledger(client);
 	}
+	if (!sum->is_mapped)
+		return;
+	if (daemon->orphans.is_incomplete &&
+	    sum_search(daemon, &(struct process_file){0}))
+		daemon->orphans.is_incomplete = false;
 	orphans.n_attached = orphans_count(&daemon->orphans, &daemon->clients,
-					   &daemon->ns.registry, &sum.file);
-	sum_add(&sum.total, &orphans);
-	if (sum.total.n_attached == 0 && sum_is_locked(fd))
-		sum.total.n_attached = sum_unknown(&sum);
-	(void)close(fd); /* only looked at, and locked */
+					   &daemon->ns.registry, &sum->file);
+	sum_add(&sum->total, &orphans);
+	if (sum->total.n_attached == 0)
+		sum->total.n_attached = sum_unknown(sum);
+}
+
+void settle_release(struct daemon *daemon)
+{
+	if (!daemon->held.is_held)
+		return;
+	daemon->held.is_held = false;
+	(void)close(daemon->held.fd); /* only looked at; the lock goes with it */
+}
+
+/* The segment's file, held and so mapped by nobody, or *ret_is_mapped.  0 or errno. */
+static int sum_look(struct daemon *daemon, int32_t shmid, bool *ret_is_mapped,
+		    struct file_status *ret_status)
+{
+	struct settle_held *held = &daemon->held;
+	int fd;
+
+	*ret_is_mapped = false;
+	if (held->is_held && held->shmid == shmid) {
+		*ret_status = held->status;
+		return 0;
+	}
+	settle_release(daemon);
+	fd = storage_open(daemon, IPC_KIND_SHM, shmid, O_RDONLY);
+	if (fd < 0)
+		return fd == -ENOENT ? EIDRM : EIO;
+	if (file_status(fd, ret_status) < 0) {
+		(void)close(fd); /* only looked at */
+		return EIO;
+	}
+	*ret_is_mapped = sum_is_locked(fd);
+	if (*ret_is_mapped)
+		(void)close(fd); /* likewise */
+	else
+		*held = (struct settle_held){
+			.is_held = true,
+			.fd = fd,
+			.shmid = shmid,
+			.status = *ret_status,
+		};
+	return 0;
+}
+
+int settle_attach_sum(void *context, int32_t shmid, bool exact, struct ledger_sum *ret_sum)
+{
+	struct daemon *daemon = context;
+	struct settle_sum sum = {.daemon = daemon, .shmid = shmid};
+	struct file_status status = {0};
+	int r = sum_look(daemon, shmid, &sum.is_mapped, &status);
+
+	if (r != 0)
+		return r;
+	sum.file.inode = status.inode;
+	storage_name(IPC_KIND_SHM, shmid, sum.file.name);
+	if (!exact && sum.is_mapped)
+		sum.total.n_attached = 1;
+	else
+		sum_all(&sum);
 	*ret_sum = sum.total;
 	return 0;
 }
@@ -204,6 +311,7 @@ struct settle_take {
 	struct client *client;
 	uint64_t now_ns;
 	bool overflowed;
+	bool is_forking; /* and has not noted the child */
 	uint32_t n_uses;
 	uint32_t n_attaches;
 	uint32_t n_children;
@@ -229,7 +337,9 @@ static void settle_take(void *context)
 	for (uint32_t i = 0; i < LEDGER_CHILDREN_MAX; i++) {
 		if (!ledger_child_read(ledger, i, &pid))
 			break;
-		if (pid != 0 && pid != UINT32_MAX)
+		if (pid == UINT32_MAX)
+			take->is_forking = true;
+		else if (pid != 0)
 			take->children[take->n_children++] = pid;
 	}
 	ledger_detach_all(ledger, take->now_ns);
@@ -275,17 +385,14 @@ static void settle_tell(struct daemon *daemon, struct settle_take *take)
 }
 
 /* Index of any object, or one id in particular. */
-static void settle_object(struct daemon *daemon, const struct actor *actor, enum ipc_kind kind,
+static void settle_object(struct daemon *daemon, const struct storage_job *like, enum ipc_kind kind,
 			  uint32_t index, int32_t id)
 {
 	struct registry_object object;
-	struct storage_job job = {
-		.work = STORAGE_RECOVER,
-		.kind = kind,
-		.object = &object,
-		.actor = *actor,
-	};
+	struct storage_job job = *like;
 
+	job.kind = kind;
+	job.object = &object;
 	if (kind == IPC_KIND_SHM ||
 	    registry_get_index(&daemon->ns.registry, kind, index, &object) != 0)
 		return;
@@ -295,18 +402,18 @@ static void settle_object(struct daemon *daemon, const struct actor *actor, enum
 
 /* Sets and queues the process used; all there are when nobody knows which. */
 static void settle_objects(struct daemon *daemon, const struct settle_take *take, bool all,
-			   const struct actor *actor)
+			   const struct storage_job *like)
 {
 	static const enum ipc_kind kinds[] = {IPC_KIND_SEM, IPC_KIND_MSG};
 
 	for (uint32_t i = 0; i < take->n_uses && !all; i++)
-		settle_object(daemon, actor, take->uses[i].kind,
+		settle_object(daemon, like, take->uses[i].kind,
 			      (uint32_t)take->uses[i].id & ABI_INDEX_MASK, take->uses[i].id);
 	for (uint32_t k = 0; k < ARRAY_SIZE(kinds) && all; k++) {
 		uint32_t index_max = registry_index_max(&daemon->ns.registry, kinds[k]);
 
 		for (uint32_t index = 0; index <= index_max; index++)
-			settle_object(daemon, actor, kinds[k], index, -1);
+			settle_object(daemon, like, kinds[k], index, -1);
 	}
 }
 
@@ -314,13 +421,17 @@ void settle_client(void *context, uint64_t client, uint32_t pid, bool dead)
 {
 	static struct settle_take take;
 	struct daemon *daemon = context;
-	struct actor actor = {.client = client, .pid = pid, .now_s = clock_now_s()};
+	struct storage_job job = {
+		.work = dead ? STORAGE_RECOVER : STORAGE_EXECED,
+		.actor = {.client = client, .pid = pid, .now_s = clock_now_s()},
+	};
 	struct client *entry = clients_find(&daemon->clients, client);
 	bool known = entry && entry->ledger.base;
 
 	take.client = entry;
 	take.now_ns = clock_now_ns();
 	take.overflowed = false;
+	take.is_forking = false;
 	take.n_uses = 0;
 	take.n_attaches = 0;
 	take.n_children = 0;
@@ -330,12 +441,17 @@ void settle_client(void *context, uint64_t client, uint32_t pid, bool dead)
 		clients_lose_ledger(entry);
 		known = false;
 	}
+	if (take.is_forking)
+		daemon->orphans.is_incomplete = true;
 	for (uint32_t i = 0; i < take.n_children; i++) {
 		if (!clients_speak_for(&daemon->clients, &daemon->ns.registry, take.children[i]))
 			orphans_add(&daemon->orphans, take.children[i]);
 	}
-	if (dead)
-		settle_objects(daemon, &take, !known || take.overflowed, &actor);
+	/* Once an image; told of again and again, as a program without the library never says hello. */
+	if (dead || (entry && !entry->is_execed))
+		settle_objects(daemon, &take, !known || take.overflowed, &job);
+	if (entry)
+		entry->is_execed = !dead;
 	if (take.n_attaches > 0)
 		settle_tell(daemon, &take);
 }

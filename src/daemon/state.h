@@ -10,6 +10,7 @@
 #include "daemon/namespace.h"
 #include "daemon/orphans.h"
 #include "daemon/peers.h"
+#include "sys/status.h"
 #include "sys/watch.h"
 
 /* Events that effects and storage gave rise to, for the steps that follow. */
@@ -20,6 +21,17 @@ struct event_queue {
 	uint32_t n_taken;
 };
 
+/*
+ * The file of a segment found to be mapped by nobody, with the lock that keeps it so: from the first sum
+ * of a step over the second one to the end of the segment.
+ */
+struct settle_held {
+	bool is_held;
+	int fd;
+	int32_t shmid;
+	struct file_status status;
+};
+
 struct daemon {
 	struct namespace ns;
 	struct watch watch;
@@ -28,12 +40,17 @@ struct daemon {
 	struct clients clients;
 	struct orphans orphans;
 	struct event_queue events;
+	struct settle_held held;
 	struct service_storage storage;
 	struct service *service;
 	struct effects effects;
 	uint64_t page_size;
+	uint32_t euid;                      /* our own: what a new file has */
+	uint32_t egid;
 	uint64_t promised_bytes;            /* to segments, whether they have touched it or not */
 	uint64_t promised[OBJECT_MAX];      /* by index of the segment */
+	/* Sets and queues in which no killed daemon can have left anything half-done under our name. */
+	bool is_clean[IPC_KIND_COUNT][OBJECT_MAX];
 	uint32_t client_cursor;             /* row the next tick begins with */
 	bool stopping;
 };

@@ -1,9 +1,10 @@
 /*
  * storage.c: object files.
  *
- * A file is made with mode 0 and gets its owner and mode when it is complete; so nobody ever opens
- * half an object.  Only the daemon can make names in objects/, but the owner of a file can do
- * everything to the file itself, also shorten it: what is mapped is touched inside fault_run().
+ * A file that is to have another owner is made with mode 0 and gets owner and mode when it is complete.
+ * Nobody knows an id before that; who guesses one may open what he may open a moment later.  Only the
+ * daemon can make names in objects/, but the owner of a file can do everything to the file itself, also
+ * shorten it: what is mapped is touched inside fault_run().
  */
 #include "daemon/storage.h"
 
@@ -75,20 +76,31 @@ int storage_open(struct daemon *daemon, enum ipc_kind kind, int32_t id, int acce
 	return fd;
 }
 
-/* Owner, group and mode of the object to its file. */
-static int storage_give(int fd, const struct ipc_owner *owner, bool is_promised)
+static uint32_t storage_mode(const struct ipc_owner *owner, bool is_promised)
 {
-	uint32_t mode = (owner->mode & 0666u) | (is_promised ? 0 : STORAGE_MODE_NORESERVE);
+	return (owner->mode & 0666u) | (is_promised ? 0 : STORAGE_MODE_NORESERVE);
+}
 
+/* Owner, group and mode of the object to its file. */
+static int storage_give(struct daemon *daemon, int fd, const struct ipc_owner *owner,
+			bool is_promised)
+{
 	/*
 	 * Without privilege all clients are of the daemon's own uid, which is then also every
 	 * object's creator, and the creator keeps the rights of the owner (PERM-8): the file stays.
 	 */
-	if (geteuid() == 0 && fchown(fd, owner->uid, owner->gid) < 0)
+	if (daemon->euid == 0 && fchown(fd, owner->uid, owner->gid) < 0)
 		return -errno;
-	if (fchmod(fd, mode) < 0)
+	if (fchmod(fd, storage_mode(owner, is_promised)) < 0)
 		return -errno;
-	return geteuid() == 0 ? acl_set_creator(fd, owner) : 0;
+	return daemon->euid == 0 ? acl_set_creator(fd, owner) : 0;
+}
+
+/* True if a file that the daemon makes has this owner from the start. */
+static bool storage_is_own(const struct daemon *daemon, const struct ipc_owner *owner)
+{
+	return daemon->euid != 0 || (owner->uid == daemon->euid && owner->gid == daemon->egid &&
+				     owner->cuid == owner->uid && owner->cgid == owner->gid);
 }
 
 /* --- creation ---------------------------------------------------------------------------------- */
@@ -127,7 +139,7 @@ static int storage_check_room(struct daemon *daemon, uint64_t bytes)
 		return -errno;
 	if (room.f_blocks == 0)
 		return 0; /* a file system without a size */
-	available = (uint64_t)(geteuid() == 0 ? room.f_bfree : room.f_bavail) * room.f_frsize;
+	available = (uint64_t)(daemon->euid == 0 ? room.f_bfree : room.f_bavail) * room.f_frsize;
 	if (u64_add_overflows(daemon->promised_bytes, bytes, &wanted))
 		return -ENOMEM;
 	if (wanted <= available)
@@ -218,31 +230,45 @@ static int storage_create_file(struct daemon *daemon, int fd, enum ipc_kind kind
 	}
 }
 
+/* A file nobody has, with these permissions.  A descriptor or -errno. */
+static int storage_make(struct daemon *daemon, const char *name, uint32_t mode)
+{
+	int flags = O_RDWR | O_CREAT | O_EXCL | O_CLOEXEC | O_NOFOLLOW;
+	int fd = openat(daemon->ns.objects_fd, name, flags, mode);
+
+	if (fd >= 0 || errno != EEXIST)
+		return fd < 0 ? -errno : fd;
+	(void)unlinkat(daemon->ns.objects_fd, name, 0); /* of a removal that was cut short */
+	fd = openat(daemon->ns.objects_fd, name, flags, mode);
+	return fd < 0 ? -errno : fd;
+}
+
 static int storage_create(void *context, enum ipc_kind kind, const struct registry_object *object,
 			  uint64_t qbytes, uint64_t reserved_bytes)
 {
 	struct daemon *daemon = context;
 	uint64_t promise = reserved_bytes > 0 ? storage_round(daemon, reserved_bytes) : 0;
 	char name[STORAGE_NAME_SIZE];
+	bool is_promised = kind != IPC_KIND_SHM || promise > 0;
+	bool is_own = storage_is_own(daemon, &object->owner);
 	int r = promise > 0 ? storage_check_room(daemon, promise) : 0;
 	int fd;
 
 	if (r < 0)
 		return storage_errno(r);
 	storage_name(kind, object->id, name);
-	(void)unlinkat(daemon->ns.objects_fd, name, 0); /* of a removal that was cut short */
-	fd = openat(daemon->ns.objects_fd, name, O_RDWR | O_CREAT | O_EXCL | O_CLOEXEC | O_NOFOLLOW,
-		    0);
+	fd = storage_make(daemon, name, is_own ? storage_mode(&object->owner, is_promised) : 0);
 	if (fd < 0)
-		return storage_errno(-errno);
+		return storage_errno(fd);
 	r = storage_create_file(daemon, fd, kind, object, qbytes);
-	if (r == 0)
-		r = storage_give(fd, &object->owner, kind != IPC_KIND_SHM || promise > 0);
+	if (r == 0 && !is_own)
+		r = storage_give(daemon, fd, &object->owner, is_promised);
 	(void)close(fd); /* a failure of late writing shows at the mapping's users, not here */
 	if (r < 0)
 		(void)unlinkat(daemon->ns.objects_fd, name, 0); /* made just now */
 	else if (kind == IPC_KIND_SHM)
 		storage_promise(daemon, object->id, promise);
+	daemon->is_clean[kind][(uint32_t)object->id & ABI_INDEX_MASK] = r == 0;
 	return storage_errno(r);
 }
 
@@ -266,15 +292,31 @@ static int storage_set(void *context, enum ipc_kind kind, const struct registry_
 
 	if (fd < 0)
 		return storage_errno(fd);
-	r = storage_give(fd, &object->owner, is_promised);
+	r = storage_give(daemon, fd, &object->owner, is_promised);
 	if (r == 0 && kind == IPC_KIND_MSG && object->size > before->size)
 		r = storage_grow(fd, object);
 	if (r == 0 && kind != IPC_KIND_SHM && !storage_work(daemon, &job))
 		r = -EIO;
 	if (r < 0)
-		(void)storage_give(fd, &before->owner, is_promised); /* as it was a moment ago */
+		(void)storage_give(daemon, fd, &before->owner, is_promised); /* as it was a moment ago */
 	(void)close(fd); /* nothing was written through it */
 	return storage_errno(r);
+}
+
+/*
+ * Memory goes with the segment, also when a client still has the file open (it maps it no more).  The
+ * sum that found nobody has looked at the file.
+ */
+static void storage_free_memory(struct daemon *daemon, int32_t id)
+{
+	const struct settle_held *held = &daemon->held;
+	int fd;
+
+	if (held->is_held && held->shmid == id && held->status.used == 0)
+		return;
+	fd = storage_open(daemon, IPC_KIND_SHM, id, O_WRONLY | O_TRUNC);
+	if (fd >= 0)
+		(void)close(fd); /* nothing was written */
 }
 
 static void storage_destroy(void *context, enum ipc_kind kind, int32_t id)
@@ -290,12 +332,14 @@ static void storage_destroy(void *context, enum ipc_kind kind, int32_t id)
 	char name[STORAGE_NAME_SIZE];
 
 	storage_name(kind, id, name);
-	if (kind == IPC_KIND_SHM)
+	if (kind == IPC_KIND_SHM) {
 		storage_promise(daemon, id, 0);
-	else if (registry_get_any(&daemon->ns.registry, kind, (uint32_t)id & ABI_INDEX_MASK,
-				  &object) == 0 && object.id == id &&
-		 object.state != REGISTRY_CREATING)
+		storage_free_memory(daemon, id);
+	} else if (registry_get_any(&daemon->ns.registry, kind, (uint32_t)id & ABI_INDEX_MASK,
+				    &object) == 0 && object.id == id &&
+		   object.state != REGISTRY_CREATING) {
 		(void)storage_work(daemon, &job); /* the file goes in any case */
+	}
 	if (unlinkat(daemon->ns.objects_fd, name, 0) < 0 && errno != ENOENT)
 		log_line(LOG_LEVEL_WARNING, "objects/%s: cannot be removed: %s", name,
 			 strerror(errno));
@@ -311,13 +355,13 @@ static void storage_check_owner(struct daemon *daemon, enum ipc_kind kind,
 	int fd;
 
 	if ((status->st_mode & 0666u) == (object->owner.mode & 0666u) &&
-	    (geteuid() != 0 ||
+	    (daemon->euid != 0 ||
 	     (status->st_uid == object->owner.uid && status->st_gid == object->owner.gid)))
 		return;
 	fd = storage_open(daemon, kind, object->id, O_RDONLY);
 	if (fd < 0)
 		return;
-	(void)storage_give(fd, &object->owner, is_promised); /* what cannot be given was not before */
+	(void)storage_give(daemon, fd, &object->owner, is_promised); /* what cannot be given was not before */
 	(void)close(fd); /* nothing was written */
 }
 
@@ -424,6 +468,8 @@ static bool storage_has_exited(void *context, uint64_t client)
 void storage_init(struct daemon *daemon)
 {
 	daemon->page_size = (uint64_t)sysconf(_SC_PAGESIZE);
+	daemon->euid = geteuid();
+	daemon->egid = getegid();
 	daemon->storage = (struct service_storage){
 		.context = daemon,
 		.create = storage_create,

@@ -31,6 +31,7 @@ int storage_open(struct daemon *daemon, enum ipc_kind kind, int32_t id, int acce
 
 enum storage_work {
 	STORAGE_RECOVER, /* after actor's end */
+	STORAGE_EXECED,  /* after the end of actor's threads: it runs another image */
 	STORAGE_REMOVE,  /* IPC_RMID */
 	STORAGE_SET,     /* ctime; queues: qbytes */
 };
@@ -50,7 +51,9 @@ int storage_grow(int fd, const struct registry_object *object);
 
 /* --- settle.c ---------------------------------------------------------------------------------- */
 
-int settle_attach_sum(void *context, int32_t shmid, struct ledger_sum *ret_sum);
+int settle_attach_sum(void *context, int32_t shmid, bool exact, struct ledger_sum *ret_sum);
+/* Lets go of the segment that nobody maps, if one is held; at the end of every step. */
+void settle_release(struct daemon *daemon);
 void settle_client(void *context, uint64_t client, uint32_t pid, bool dead);
 
 #endif

@@ -26,6 +26,7 @@ struct work {
 	const struct storage_job *job;
 	void *base;
 	uint64_t size;
+	bool is_clean; /* nothing of ours to finish first */
 	bool done;
 };
 
@@ -80,8 +81,12 @@ static void work_on_set(void *context)
 	case STORAGE_RECOVER:
 		work->done = work_set_rounds(&set, &work->job->actor, semset_recover);
 		break;
+	case STORAGE_EXECED:
+		work->done = work_set_rounds(&set, &work->job->actor, semset_execed);
+		break;
 	case STORAGE_REMOVE:
-		mcas_recover(&set.mcas, work->job->actor.client);
+		if (!work->is_clean)
+			mcas_recover(&set.mcas, work->job->actor.client);
 		work->done = work_set_rounds(&set, &work->job->actor, semset_remove);
 		break;
 	case STORAGE_SET:
@@ -111,6 +116,7 @@ static int work_queue_step(struct msgq *queue, const struct work *work, struct w
 {
 	switch (work->job->work) {
 	case STORAGE_RECOVER:
+	case STORAGE_EXECED: /* nothing in a queue outlives its thread */
 		return msgq_recover(queue, &work->job->actor, ret_wakes);
 	case STORAGE_REMOVE:
 		return msgq_remove(queue, &work->job->actor, ret_wakes);
@@ -145,8 +151,6 @@ static void work_on_queue(void *context)
 		r = msgq_extend(&queue, work->size, work->job->object->size);
 	if (r != MSGQ_DONE)
 		return;
-	if (work->job->work != STORAGE_RECOVER)
-		mcas_recover(&queue.mcas, work->job->actor.client);
 	for (uint32_t i = 0; i < WORK_ROUNDS_MAX; i++) {
 		wakes.n = 0;
 		r = work_queue_step(&queue, work, &wakes);
@@ -231,13 +235,16 @@ static int work_map(struct daemon *daemon, struct work *work)
 
 bool storage_work(struct daemon *daemon, const struct storage_job *job)
 {
-	struct work work = {.job = job};
+	bool *is_clean = &daemon->is_clean[job->kind][(uint32_t)job->object->id & ABI_INDEX_MASK];
+	struct work work = {.job = job, .is_clean = *is_clean};
 	char name[STORAGE_NAME_SIZE];
 	int r = work_map(daemon, &work);
 
 	if (r == 0) {
 		if (!fault_run(job->kind == IPC_KIND_SEM ? work_on_set : work_on_queue, &work))
 			work.done = false;
+		if (job->actor.client == STORAGE_ACTOR)
+			*is_clean = work.done;
 		map_close(work.base, work.size);
 	}
 	if (!work.done && r != -ENOENT) {

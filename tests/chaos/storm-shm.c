@@ -19,7 +19,7 @@
 #define N_ATTACHED 8
 #define N_CHILDREN 2
 /* How long the count may take to follow a death that nobody has waited for. */
-#define AGREE_NS (3000 * MS)
+#define AGREE_NS (20000 * MS)
 
 static _Atomic int *ids;
 static _Atomic pid_t *quiet; /* the worker of the slot that holds still */
@@ -34,11 +34,11 @@ static int n_children;
 
 static void hold_still(int slot)
 {
-	if (!atomic_load(chaos_hush))
-		return;
-	atomic_store(&quiet[slot], getpid());
-	while (atomic_load(chaos_hush))
+	/* Said again and again: the next hush may come before the end of the last was seen. */
+	while (atomic_load(chaos_hush)) {
+		atomic_store(&quiet[slot], getpid());
 		chaos_nap(MS);
+	}
 }
 
 static void attach(int slot)
@@ -75,19 +75,14 @@ static void detach(int slot)
 	attached[i] = NULL;
 }
 
-/*
- * With STRICT=1 children do not end while all hold still, so a wrong count does not come right with
- * their end; STRICT=2: only those whose parent lives.  Without it, counts need only come right.
- */
-static void hold_on(pid_t parent)
+/* Children do not end while all hold still: a wrong count must not come right with their end. */
+static void hold_on(void)
 {
-	const char *strict = getenv("STRICT");
-
-	while (strict && atomic_load(chaos_hush) && (*strict == '1' || getppid() == parent))
+	while (atomic_load(chaos_hush) && getppid() != 1) /* unless the storm itself was ended */
 		chaos_nap(MS);
 }
 
-static _Noreturn void child(pid_t parent)
+static _Noreturn void child(void)
 {
 	uint64_t life_ns = (50 + chaos_below(300)) * MS;
 	char text[32];
@@ -95,11 +90,11 @@ static _Noreturn void child(pid_t parent)
 	switch (chaos_below(5)) {
 	case 0: /* never calls the library */
 		chaos_nap(life_ns);
-		hold_on(parent);
+		hold_on();
 		_exit(0);
 	case 1:
 		chaos_nap(life_ns);
-		hold_on(parent);
+		hold_on();
 		exit(0);
 	case 2:
 		(void)snprintf(text, sizeof(text), "%llu", (unsigned long long)life_ns);
@@ -107,7 +102,7 @@ static _Noreturn void child(pid_t parent)
 		_exit(97);
 	case 3:
 		for (int i = 0; i < 20; i++) {
-			hold_on(parent);
+			hold_on();
 			(chaos_chance(50) ? attach : detach)(-1);
 		}
 		exit(0);
@@ -115,7 +110,7 @@ static _Noreturn void child(pid_t parent)
 		attach(-1);
 		detach(-1);
 		chaos_nap(life_ns);
-		hold_on(parent);
+		hold_on();
 		(void)kill(getpid(), SIGKILL);
 		_exit(97);
 	}
@@ -132,13 +127,12 @@ static void work(int slot)
 		chaos_nap(chaos_below(10) * MS);
 	} else if (what < 21 && n_children < N_CHILDREN) {
 		uint32_t unlike = chaos_random();
-		pid_t parent = getpid();
 		pid_t pid = fork();
 
 		if (pid == 0) {
 			while (unlike-- % 64 != 0)
 				(void)chaos_random();
-			child(parent);
+			child();
 		}
 		n_children += pid > 0;
 	} else if (what < 60) {
@@ -253,7 +247,7 @@ static bool is_quiet(void)
 
 static void glance(void)
 {
-	uint64_t end_ns = chaos_now_ns() + 10000 * MS;
+	uint64_t end_ns = chaos_now_ns() + 60000 * MS;
 
 	atomic_store(chaos_hush, true);
 	chaos_wake_all();

@@ -112,7 +112,7 @@ static void killed_client_s_attachments_end_and_a_removed_segment_goes(void **st
 }
 
 /* Attaches and forks a child that never calls anything; both stay. */
-static void attach_and_fork(const struct fixture *fixture, int32_t id)
+static void fork_silent(const struct fixture *fixture, int32_t id, bool notes_it)
 {
 	struct wire wire = wire_open(fixture);
 	uint32_t row = 0;
@@ -128,9 +128,20 @@ static void attach_and_fork(const struct fixture *fixture, int32_t id)
 		(void)pause();
 		_exit(0);
 	}
-	ledger_fork_end(&wire.ledger, row, (uint32_t)child, clock_now_ns());
+	if (notes_it)
+		ledger_fork_end(&wire.ledger, row, (uint32_t)child, clock_now_ns());
 	/* So that the test can find it later. */
 	shared32_store((struct shared32 *)map_object(fixture, "shm", id, 4096, NULL), (uint32_t)child);
+}
+
+static void attach_and_fork(const struct fixture *fixture, int32_t id)
+{
+	fork_silent(fixture, id, true);
+}
+
+static void attach_and_be_inside_fork(const struct fixture *fixture, int32_t id)
+{
+	fork_silent(fixture, id, false);
 }
 
 static pid_t grandchild(const struct fixture *fixture, int32_t id)
@@ -164,6 +175,33 @@ static void silent_child_counts_also_after_its_parent_died(void **state)
 	assert_int_equal(wire_attached(&wire, id), 1);
 	assert_int_equal(kill(child, SIGKILL), 0);
 	wire_await_attached(&wire, id, -1);
+	wire_close(&wire);
+}
+
+static void child_of_one_killed_inside_fork_counts(void **state)
+{
+	struct fixture *fixture = *state;
+	struct wire wire = wire_open(fixture);
+	int32_t id = wire_create(&wire, IPC_KIND_SHM, 4096, 0600);
+	pid_t other = child_begin(fixture, attach_once, id);
+	pid_t parent = child_begin(fixture, attach_and_be_inside_fork, id);
+	pid_t lost = grandchild(fixture, id);
+	pid_t noting = child_begin(fixture, attach_and_fork, id);
+	pid_t noted = grandchild(fixture, id);
+
+	assert_int_equal(wire_attached(&wire, id), 5);
+	child_end(parent);
+	/* The search for the lost child must not count the other one twice. */
+	wire_await_attached(&wire, id, 4);
+	assert_int_equal(wire_attached(&wire, id), 4);
+	child_end(noting);
+	wire_await_attached(&wire, id, 3);
+	child_end(other);
+	wire_await_attached(&wire, id, 2);
+	assert_int_equal(kill(lost, SIGKILL), 0);
+	wire_await_attached(&wire, id, 1);
+	assert_int_equal(kill(noted, SIGKILL), 0);
+	wire_await_attached(&wire, id, 0);
 	wire_close(&wire);
 }
 
@@ -447,6 +485,7 @@ int main(int argc, char **argv)
 		T(settle_answers_when_the_dead_is_settled),
 		T(killed_client_s_attachments_end_and_a_removed_segment_goes),
 		T(silent_child_counts_also_after_its_parent_died),
+		T(child_of_one_killed_inside_fork_counts),
 		T(process_that_only_holds_the_lock_keeps_a_segment),
 		T(exec_ends_attachments_and_keeps_adjustments),
 		T(new_image_has_the_old_identity_and_adjustments_but_no_attachments),

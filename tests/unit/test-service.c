@@ -642,13 +642,13 @@ static void many_removed_segments_go_a_few_a_tick(void **state)
 
 	(void)state;
 	talk_connect(&talk, 0);
-	for (uint32_t i = 0; i < 40; i++) {
+	for (uint32_t i = 0; i < 160; i++) {
 		line_run(&talk, &create);
 		talk.world->fail_errno[WORLD_ATTACH_SUM] = ABI_ENOMEM;
 		line_run(&talk, &gone);
 	}
-	assert_int_equal(world_n_files(talk.world, IPC_KIND_SHM), 40);
-	for (uint32_t left = 40; left > 0; left = left > 16 ? left - 16 : 0) {
+	assert_int_equal(world_n_files(talk.world, IPC_KIND_SHM), 160);
+	for (uint32_t left = 160; left > 0; left = left > 64 ? left - 64 : 0) {
 		assert_int_equal(world_n_files(talk.world, IPC_KIND_SHM), left);
 		line_run(&talk, &tick);
 		assert_true(world_verify(talk.world));
