@@ -10,6 +10,7 @@
  */
 #include "model/world.h"
 
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/mman.h>
@@ -19,10 +20,12 @@
 #define WORLD_NONCE 0x77u
 #define WORLD_ROUNDS_MAX 100000u
 
-static void must(bool condition)
+#define must(condition) ((condition) ? (void)0 : must_not(#condition, __LINE__))
+
+static _Noreturn void must_not(const char *condition, int line)
 {
-	if (!condition)
-		abort();
+	(void)fprintf(stderr, "world.c:%d: it must be that %s\n", line, condition);
+	abort();
 }
 
 static void *memory_new(size_t size)
@@ -40,6 +43,12 @@ static bool call_fails(struct world *world, enum world_call call, int *ret_errno
 	*ret_errno = world->fail_errno[call];
 	world->fail_errno[call] = 0;
 	return *ret_errno != 0;
+}
+
+static void moment(const struct world *world)
+{
+	if (world->observer)
+		world->observer->moment(world->observer->context);
 }
 
 /* --- files ------------------------------------------------------------------------------------ */
@@ -76,6 +85,7 @@ static int storage_create(void *context, enum ipc_kind kind, const struct regist
 	int error;
 
 	must(!file_find(world, kind, object->id));
+	moment(world);
 	if (call_fails(world, WORLD_CREATE, &error))
 		return error;
 	for (uint32_t i = 0; i < WORLD_FILE_MAX; i++) {
@@ -87,7 +97,11 @@ static int storage_create(void *context, enum ipc_kind kind, const struct regist
 			.object = *object,
 			.qbytes = qbytes,
 			.reserved_bytes = reserved_bytes,
+			.incomplete = true,
 		};
+		moment(world);
+		world->files[i].incomplete = false;
+		moment(world);
 		return 0;
 	}
 	return 28; /* ENOSPC: the file system is full */
@@ -107,10 +121,15 @@ static int storage_set(void *context, enum ipc_kind kind, const struct registry_
 	must(registry_get(&world->registry, kind, object->id, &known) == 0 &&
 	     known.owner.mode == object->owner.mode && known.owner.uid == object->owner.uid);
 	must(qbytes <= object->size || kind != IPC_KIND_MSG);
+	moment(world);
 	if (call_fails(world, WORLD_SET, &error))
 		return error;
+	file->incomplete = true;
 	file->object = *object;
+	moment(world);
 	file->qbytes = qbytes;
+	file->incomplete = false;
+	moment(world);
 	return 0;
 }
 
@@ -121,11 +140,16 @@ static void storage_destroy(void *context, enum ipc_kind kind, int32_t id)
 	struct registry_object object;
 
 	world->n_calls[WORLD_DESTROY]++;
-	must(file != NULL);
+	moment(world);
+	/* Gone already: a daemon was killed between this and its next word in the registry. */
+	must(file != NULL || world->restarting);
+	if (!file)
+		return;
 	must(kind != IPC_KIND_SHM || world_n_attached(world, id) == 0);
 	/* Nobody can begin to use it any more: its slot says so already. */
 	must(registry_get(&world->registry, kind, id, &object) != 0);
 	file->exists = false;
+	moment(world);
 }
 
 /* --- ledgers ---------------------------------------------------------------------------------- */
@@ -138,6 +162,14 @@ static struct world_ledger *ledger_find(const struct world *world, uint64_t clie
 	return NULL;
 }
 
+/* The stamps that a ledger keeps of what was detached go with it. */
+static void attachments_forget(struct world *world, uint64_t client)
+{
+	for (uint32_t i = 0; i < WORLD_ATTACH_MAX; i++)
+		if (world->attachments[i].client == client)
+			world->attachments[i] = (struct world_attach){ 0 };
+}
+
 static int storage_ledger_make(void *context, uint64_t client, uint32_t pid, uint32_t uid,
 			       uint32_t gid)
 {
@@ -148,6 +180,7 @@ static int storage_ledger_make(void *context, uint64_t client, uint32_t pid, uin
 
 	(void)gid; /* the world has no groups */
 	must(client != 0);
+	moment(world);
 	if (call_fails(world, WORLD_LEDGER_MAKE, &error))
 		return error;
 	if (!ledger)
@@ -156,7 +189,20 @@ static int storage_ledger_make(void *context, uint64_t client, uint32_t pid, uin
 		return 28;
 	*ledger = (struct world_ledger){
 		.client = client, .pid = pid, .uid = uid, .watched = watched };
+	attachments_forget(world, client);
+	moment(world);
 	return 0;
+}
+
+/* As the daemon does: what a process had ended with it, told or not. */
+static bool attach_counts(const struct world *world, const struct world_attach *attach, int32_t shmid)
+{
+	const struct world_ledger *ledger;
+
+	if (attach->client == 0 || attach->shmid != shmid || attach->n == 0)
+		return false;
+	ledger = ledger_find(world, attach->client);
+	return !ledger || !ledger->exited;
 }
 
 static struct world_attach *attach_find(const struct world *world, uint64_t client, int32_t shmid)
@@ -201,14 +247,13 @@ uint32_t world_n_attached(const struct world *world, int32_t shmid)
 	uint32_t n = 0;
 
 	for (uint32_t i = 0; i < WORLD_ATTACH_MAX; i++)
-		if (world->attachments[i].client != 0 && world->attachments[i].shmid == shmid)
+		if (attach_counts(world, &world->attachments[i], shmid))
 			n += world->attachments[i].n;
 	return n;
 }
 
 static void sum_add(struct ledger_sum *sum, const struct world_attach *attach)
 {
-	sum->n_attached += attach->n;
 	if (attach->attach_ns > sum->attach_ns) {
 		sum->attach_ns = attach->attach_ns;
 		sum->attach_pid = attach->pid;
@@ -219,12 +264,13 @@ static void sum_add(struct ledger_sum *sum, const struct world_attach *attach)
 	}
 }
 
-static int storage_attach_sum(void *context, int32_t shmid, struct ledger_sum *ret_sum)
+static int storage_attach_sum(void *context, int32_t shmid, bool exact, struct ledger_sum *ret_sum)
 {
 	struct world *world = context;
 	struct ledger_sum sum = { 0 };
 	int error;
 
+	moment(world);
 	if (world->attach_before_sum > 0 && --world->attach_before_sum == 0)
 		world_attach(world, world->attach_client, shmid, 1);
 	if (call_fails(world, WORLD_ATTACH_SUM, &error))
@@ -232,6 +278,13 @@ static int storage_attach_sum(void *context, int32_t shmid, struct ledger_sum *r
 	for (uint32_t i = 0; i < WORLD_ATTACH_MAX; i++)
 		if (world->attachments[i].client != 0 && world->attachments[i].shmid == shmid)
 			sum_add(&sum, &world->attachments[i]);
+	sum.n_attached = world_n_attached(world, shmid);
+	/* The least that is promised. */
+	if (!exact && sum.n_attached > 0)
+		sum = (struct ledger_sum){ .n_attached = 1 };
+	world->summed = shmid;
+	moment(world);
+	world->summed = -1;
 	*ret_sum = sum;
 	return 0;
 }
@@ -244,8 +297,11 @@ static void storage_settle(void *context, uint64_t client, uint32_t pid, bool de
 
 	world->n_calls[WORLD_SETTLE]++;
 	must(!ledger || ledger->pid == pid);
-	if (ledger && dead)
+	moment(world);
+	if (ledger && dead) {
 		ledger->exited = true;
+		ledger->settled = true;
+	}
 	for (uint32_t i = 0; i < WORLD_ATTACH_MAX; i++) {
 		struct world_attach *attach = &world->attachments[i];
 		struct event event = world_event(world, EVENT_DETACHED);
@@ -259,8 +315,8 @@ static void storage_settle(void *context, uint64_t client, uint32_t pid, bool de
 		event.shmid = attach->shmid;
 		sum_add(&event.sum, attach);
 		world->detached[world->n_detached++] = event;
-		*attach = (struct world_attach){ 0 };
 	}
+	moment(world);
 }
 
 static bool storage_has_exited(void *context, uint64_t client)
@@ -289,8 +345,16 @@ static void service_begin(struct world *world)
 	service_start(world->service, &world->registry, &world->storage, world->owner_uid, 1,
 		      world->now_ns);
 	while (service_next_known(world->service, &known)) {
-		must(ledger_find(world, known.client) != NULL);
-		ledger_find(world, known.client)->watched = true;
+		struct world_ledger *ledger = ledger_find(world, known.client);
+
+		/* None: the last daemon was killed before it made one. */
+		if (!ledger)
+			ledger = ledger_find(world, 0);
+		must(ledger != NULL);
+		if (ledger->client == 0)
+			*ledger = (struct world_ledger){
+				.client = known.client, .pid = known.pid, .exited = true };
+		ledger->watched = true;
 	}
 }
 
@@ -300,6 +364,7 @@ void world_init(struct world *world, uint32_t owner_uid)
 
 	world->owner_uid = owner_uid;
 	world->now_ns = 1000000000000u;
+	world->summed = -1;
 	world->registry_memory = memory_new(registry_size());
 	world->storage = (struct service_storage){
 		.context = world,
@@ -326,15 +391,68 @@ void world_deinit(struct world *world)
 	world->registry_memory = NULL;
 }
 
+/* As src/daemon does: before the service starts, changes cut short go back to what the registry has. */
+static void files_check(struct world *world)
+{
+	for (uint32_t i = 0; i < WORLD_FILE_MAX; i++) {
+		struct world_file *file = &world->files[i];
+		struct registry_object object;
+
+		if (!file->exists ||
+		    registry_get(&world->registry, file->kind, file->object.id, &object) != 0)
+			continue;
+		file->object = object;
+		file->incomplete = false;
+	}
+	for (uint32_t k = 0; k < IPC_KIND_COUNT; k++)
+		for (uint32_t i = 0; i <= registry_index_max(&world->registry, (enum ipc_kind)k); i++) {
+			struct registry_object object;
+
+			must(registry_get_index(&world->registry, (enum ipc_kind)k, i, &object) != 0 ||
+			     file_find(world, (enum ipc_kind)k, object.id));
+		}
+}
+
+/* Afterwards: what belongs to nobody goes. */
+static void files_sweep(struct world *world)
+{
+	struct registry_object object;
+	struct registry_client known;
+
+	for (uint32_t i = 0; i < WORLD_FILE_MAX; i++) {
+		struct world_file *file = &world->files[i];
+
+		if (file->exists &&
+		    registry_get(&world->registry, file->kind, file->object.id, &object) != 0)
+			file->exists = false;
+	}
+	for (uint32_t i = 0; i < WORLD_LEDGER_MAX; i++) {
+		uint64_t client = world->ledgers[i].client;
+
+		if (client == 0 || registry_client_get(&world->registry, client, &known) == 0)
+			continue;
+		must(world->ledgers[i].settled);
+		attachments_forget(world, client);
+		world->ledgers[i] = (struct world_ledger){ 0 };
+	}
+}
+
 void world_restart(struct world *world)
 {
-	(void)munmap(world->service, service_size());
+	if (world->service)
+		(void)munmap(world->service, service_size());
+	world->service = NULL;
+	world->restarting = true;
+	world->summed = -1;
 	memset(world->sessions, 0, sizeof(world->sessions));
 	world->n_detached = 0;
 	for (uint32_t i = 0; i < WORLD_LEDGER_MAX; i++)
 		world->ledgers[i].watched = false;
 	must(registry_repair(&world->registry));
+	files_check(world);
 	service_begin(world);
+	files_sweep(world);
+	world->restarting = false;
 }
 
 struct event world_event(const struct world *world, enum event_type type)
@@ -391,7 +509,8 @@ static void effect_carry_out(struct world *world, const struct effect *effect)
 		break;
 	case EFFECT_FORGET:
 		ledger = ledger_find(world, effect->client);
-		must(ledger && ledger->watched);
+		must(ledger && ledger->watched && ledger->settled);
+		attachments_forget(world, effect->client);
 		*ledger = (struct world_ledger){ 0 };
 		break;
 	case EFFECT_LOG:
@@ -406,8 +525,12 @@ static void step_once(struct world *world, const struct event *event)
 {
 	world->now_ns += 1000;
 	service_step(world->service, event, &world->effects);
-	for (uint32_t i = 0; i < world->effects.n; i++)
+	for (uint32_t i = 0; i < world->effects.n; i++) {
+		moment(world);
 		effect_carry_out(world, &world->effects.list[i]);
+		if (world->observer)
+			world->observer->effect(world->observer->context, &world->effects.list[i]);
+	}
 }
 
 void world_step(struct world *world, const struct event *event)

@@ -11,9 +11,9 @@
 #include "core/service.h"
 
 #define WORLD_FILE_MAX 512u
-#define WORLD_ATTACH_MAX 512u
+#define WORLD_ATTACH_MAX 640u
 #define WORLD_LEDGER_MAX 512u
-#define WORLD_DETACHED_MAX 512u
+#define WORLD_DETACHED_MAX 1024u
 #define WORLD_SESSION_MAX 1024u
 
 /* Calls of the storage that can be made to fail, or counted. */
@@ -33,6 +33,7 @@ struct world_file {
 	struct registry_object object;
 	uint64_t qbytes;
 	uint64_t reserved_bytes;
+	bool incomplete; /* a creation or change is under way, or was cut short */
 };
 
 struct world_attach {
@@ -49,6 +50,7 @@ struct world_ledger {
 	uint32_t pid;
 	uint32_t uid;
 	bool exited; /* what has_exited says */
+	bool settled; /* what it held, after its end */
 	bool watched;
 };
 
@@ -59,12 +61,26 @@ struct world_session {
 	struct proto_message last;
 };
 
+/*
+ * Who wants to know more, as a simulation does: effects after they were carried out, and the moments
+ * inside storage's work and between effects at which a daemon could be killed.  One that is killed
+ * leaves world_step or world_restart by longjmp; world_restart comes next.
+ */
+struct world_observer {
+	void *context;
+	void (*effect)(void *context, const struct effect *effect);
+	void (*moment)(void *context);
+};
+
 struct world {
+	const struct world_observer *observer; /* or NULL */
 	void *registry_memory;
 	struct service *service;
 	struct registry registry;
 	struct service_storage storage;
 	struct effects effects; /* of the last service step */
+	bool restarting;
+	int32_t summed; /* the segment whose attachments have been added up just now, or -1 */
 	uint32_t owner_uid;
 	uint64_t now_ns;
 
@@ -90,7 +106,10 @@ struct world {
 /* A namespace and its service; world is zero-filled.  deinit is legal on that, too. */
 void world_init(struct world *world, uint32_t owner_uid);
 void world_deinit(struct world *world);
-/* The daemon is killed and started again: sessions are gone, the registry and files are not. */
+/*
+ * The daemon is killed and started again: sessions are gone, the registry and files are not.  What
+ * ledgers say has exited is the caller's to tell with EVENT_EXITED, as is a process without ledger.
+ */
 void world_restart(struct world *world);
 
 /* An event with the world's time, to be completed. */
