@@ -37,6 +37,7 @@ static struct run run_stream(const uint8_t *stream, size_t size, const uint8_t *
 	struct frame frame;
 	size_t frame_off = 0;
 
+	FUZZ_SAY("stream of %zu bytes, %s", size, n_cuts > 0 ? "in pieces" : "whole");
 	for (size_t i = 0; run.n_taken < size && run.outcome != FRAME_E_SIZE; i++) {
 		size_t piece = n_cuts > 0 ? cuts[i % n_cuts] + 1u : size;
 		size_t left = size - run.n_taken;
@@ -47,6 +48,8 @@ static struct run run_stream(const uint8_t *stream, size_t size, const uint8_t *
 		FUZZ_ASSERT(taken <= piece);
 		run.n_taken += taken;
 		while ((run.outcome = frame_next(&reader, &frame)) == FRAME_READY) {
+			FUZZ_SAY("  frame at %zu: type %u, request %u, body of %u", frame_off,
+				 frame.type, frame.request, frame.body_size);
 			frame_check(&frame, stream + frame_off);
 			frame_off += frame.body_size + FRAME_HEADER_SIZE;
 			run.hash = run.hash * 31 + frame.body_size * 7 + frame.type;
@@ -55,6 +58,7 @@ static struct run run_stream(const uint8_t *stream, size_t size, const uint8_t *
 		FUZZ_ASSERT(taken > 0 || run.outcome == FRAME_E_SIZE);
 		FUZZ_ASSERT(reader.used <= FRAME_SIZE_MAX);
 	}
+	FUZZ_SAY("  outcome %d after %zu bytes", run.outcome, run.n_taken);
 	if (run.outcome == FRAME_E_SIZE) {
 		FUZZ_ASSERT(frame_push(&reader, stream, size) == 0);
 		FUZZ_ASSERT(frame_next(&reader, &frame) == FRAME_E_SIZE);

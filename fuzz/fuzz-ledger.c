@@ -1,28 +1,35 @@
 /*
  * fuzz-ledger.c: a ledger that its owner fills with anything, read and settled by the daemon.
  *
- * The input is a script of the owner's calls, of words overwritten, and of the daemon's calls.
- * Nothing may be read outside the mapping, every call must end, and answers must be within their
- * types.  As long as nothing was overwritten, counts must be those of a plain counter.  Not
- * covered: calls in the middle of other calls (test-ledger-hooks.c).
+ * The input is a script of the owner's calls, of words overwritten, and of the daemon's calls, whose
+ * loads may lie.  Nothing may be read outside the mapping, every call must end within its bound, and
+ * answers must be within their types.  As long as nothing was overwritten, counts must be those of
+ * a plain counter.  Not covered: calls in the middle of other calls (test-ledger-hooks.c); lies to
+ * the owner, who is the only one that can tell them.
  *
  * Steps, by first byte % 12; S is one of four segments, A one of sixteen addresses:
  *   0 S A  attach     1 S  attach, undone     2 A  detach       3 U  use        4 U  unuse
  *   5 P    fork       6 P  reap               7 S  sum          8 S  fold       9 P  forget child
  *   10 O V   word O (16 bits) of the first part becomes V (64 bits)
  *   11 E O V word O of entry E (16 bits) becomes V
+ *   255 N    from here on loads of the daemon lie; made of N / 256 of the rest of the input
  */
 #include "fuzz.h"
+#include "hooks.h"
 
 #include "core/ledger.h"
 
 #define STEPS_MAX 300u
 #define SEGMENTS 4u
 #define ADDRESSES 16u
-#define PART_SIZE (512u << 10) /* of the file before the entries, to be overwritten and cleaned */
 
-/* Bigger than any ledger, as is asserted; mostly never touched. */
-static uint8_t memory[6u << 20];
+/* A table of 64 looked through for each of its entries, and generously so. */
+#define ACCESSES_MAX 100000u
+
+static const char *const names[] = { "use", "unuse", "fork: pid", "reap pid", "", "",
+				     "forget child" };
+
+static _Alignas(4096) uint8_t memory[64u << 10];
 
 static struct ledger ledger;
 static uint64_t now_ns;
@@ -32,25 +39,23 @@ static bool sound;
 static uint32_t n_attached[SEGMENTS];
 static int holder[ADDRESSES]; /* segment + 1 at each address */
 
-static uint8_t *entries(void)
+static size_t entries_off(void)
 {
-	return ledger.base + ledger_size() - (size_t)64 * LEDGER_ATTACH_MAX;
+	return ledger_size() - (size_t)64 * LEDGER_ATTACH_MAX;
 }
 
 static void fuzz_reset(void)
 {
-	uint8_t *base = memory + 4096 - (uintptr_t)memory % 4096;
-
-	FUZZ_ASSERT(ledger_size() + 4096 <= sizeof(memory));
-	ledger.base = base;
-	memset(base, 0, ledger_size() - (size_t)64 * LEDGER_ATTACH_MAX);
-	memset(entries(), 0, 64 * 1024);
+	hooks_reset();
+	FUZZ_ASSERT(ledger_size() <= sizeof(memory));
+	hooks_region(memory, ledger_size());
+	memset(memory, 0, ledger_size());
 	memset(n_attached, 0, sizeof(n_attached));
 	memset(holder, 0, sizeof(holder));
 	sound = true;
 	now_ns = 1;
-	ledger_format(base, 1, 7);
-	FUZZ_ASSERT(ledger_bind(&ledger, base, ledger_size()) == 0);
+	ledger_format(memory, 1, 7);
+	FUZZ_ASSERT(ledger_bind(&ledger, memory, ledger_size()) == 0);
 }
 
 static void fuzz_attach(struct fuzz_input *input, bool undo)
@@ -62,9 +67,12 @@ static void fuzz_attach(struct fuzz_input *input, bool undo)
 	if (!undo && holder[address] != 0)
 		return;
 	if (ledger_attach_begin(&ledger, (int32_t)segment * 32768, 1, now_ns, &entry) != 0) {
+		FUZZ_SAY("attach segment %u: full", segment);
 		FUZZ_ASSERT(!sound);
 		return;
 	}
+	FUZZ_SAY("attach segment %u at %u, entry %u%s", segment, address, entry,
+		 undo ? ", undone" : "");
 	FUZZ_ASSERT(entry < LEDGER_ATTACH_MAX);
 	if (undo) {
 		ledger_attach_undo(&ledger, entry);
@@ -82,6 +90,7 @@ static void fuzz_detach(struct fuzz_input *input)
 	uint32_t entry;
 	int r = ledger_detach_begin(&ledger, (address + 1) * 4096, &known, &entry);
 
+	FUZZ_SAY("detach at %u: %s", address, r == 0 ? "done" : "nothing there");
 	if (sound)
 		FUZZ_ASSERT((r == 0) == (holder[address] != 0));
 	if (r == 0 && sound)
@@ -98,7 +107,10 @@ static void fuzz_sum(struct fuzz_input *input, bool fold)
 	uint32_t segment = fuzz_u8(input) % SEGMENTS;
 	struct ledger_sum sum;
 
+	hooks_lie(true);
 	ledger_sum(&ledger, (int32_t)segment * 32768, fold, &sum);
+	hooks_lie(false);
+	FUZZ_SAY("%s segment %u: %u attached", fold ? "fold" : "sum", segment, sum.n_attached);
 	FUZZ_ASSERT(sum.n_attached <= LEDGER_ATTACH_MAX);
 	if (sound) {
 		FUZZ_ASSERT(sum.n_attached == n_attached[segment]);
@@ -108,47 +120,19 @@ static void fuzz_sum(struct fuzz_input *input, bool fold)
 
 static void fuzz_overwrite(struct fuzz_input *input, bool entry)
 {
-	size_t part = entry ? (size_t)64 * 1024 : PART_SIZE;
-	size_t off = 8 * (size_t)fuzz_u16(input) % part;
+	size_t words = (entry ? ledger_size() - entries_off() : entries_off()) / 8;
+	size_t word = fuzz_u16(input) % words + (entry ? entries_off() / 8 : 0);
+	uint64_t value = fuzz_u64(input);
 
-	if (!entry && off >= ledger_size() - (size_t)64 * LEDGER_ATTACH_MAX)
-		return;
-	shared64_store((struct shared64 *)(void *)((entry ? entries() : ledger.base) + off),
-		       fuzz_u64(input));
+	shared64_store((struct shared64 *)(void *)(memory + 8 * word), value);
+	FUZZ_SAY("word %zu becomes %016llx", word, (unsigned long long)value);
 	sound = false;
 }
 
-static void fuzz_step(struct fuzz_input *input)
-{
-	uint8_t step = fuzz_u8(input) % 12;
-	uint32_t row;
-
-	if (step == 0 || step == 1)
-		fuzz_attach(input, step == 1);
-	else if (step == 2)
-		fuzz_detach(input);
-	else if (step == 3)
-		ledger_use(&ledger, IPC_KIND_SEM, fuzz_u8(input));
-	else if (step == 4)
-		ledger_unuse(&ledger, IPC_KIND_SEM, fuzz_u8(input));
-	else if (step == 5 && ledger_fork_begin(&ledger, &row) == 0)
-		ledger_fork_end(&ledger, row, fuzz_u8(input), now_ns);
-	else if (step == 6)
-		(void)ledger_child_reaped(&ledger, fuzz_u8(input), now_ns); /* or not known */
-	else if (step == 7 || step == 8)
-		fuzz_sum(input, step == 8);
-	else if (step == 9)
-		ledger_child_forget(&ledger, fuzz_u8(input));
-	else if (step >= 10)
-		fuzz_overwrite(input, step == 11);
-	now_ns++;
-}
-
-/* What the daemon does when the owner is gone. */
-static void fuzz_settle(void)
+/* Everything the daemon reads of it. */
+static void fuzz_read(void)
 {
 	struct ledger_attach known;
-	struct ledger_sum sum;
 	enum ipc_kind kind;
 	uint32_t pid;
 	uint32_t i;
@@ -158,12 +142,75 @@ static void fuzz_settle(void)
 		FUZZ_ASSERT(i < LEDGER_USES_MAX && kind < IPC_KIND_COUNT && id >= 0);
 	for (i = 0; ledger_child_read(&ledger, i, &pid); i++)
 		FUZZ_ASSERT(i < LEDGER_CHILDREN_MAX);
+	for (i = 0; ledger_attach_read(&ledger, i, &known); i++)
+		FUZZ_ASSERT(i < LEDGER_ATTACH_MAX && known.shmid >= 0);
 	FUZZ_ASSERT(ledger_attach_count(&ledger) <= LEDGER_ATTACH_MAX);
 	(void)ledger_uses_overflowed(&ledger); /* either answer */
+}
+
+static void fuzz_lies(struct fuzz_input *input)
+{
+	struct fuzz_input lies = fuzz_split(input, fuzz_u8(input));
+
+	FUZZ_SAY("from here on loads lie: %zu bytes of it", lies.size);
+	hooks_lies(&lies);
+	if (lies.size > 0)
+		sound = false;
+}
+
+static void fuzz_step(struct fuzz_input *input)
+{
+	uint8_t code = fuzz_u8(input);
+	uint8_t step = code % 12;
+	uint8_t number;
+	uint32_t row;
+
+	if (code == 255) {
+		fuzz_lies(input);
+		return;
+	}
+	if (step == 0 || step == 1)
+		fuzz_attach(input, step == 1);
+	else if (step == 2)
+		fuzz_detach(input);
+	else if (step == 7 || step == 8)
+		fuzz_sum(input, step == 8);
+	else if (step >= 10)
+		fuzz_overwrite(input, step == 11);
+	if (step < 3 || step == 7 || step == 8 || step >= 10)
+		return;
+	if (step == 5 && ledger_fork_begin(&ledger, &row) != 0)
+		return;
+	number = fuzz_u8(input);
+	FUZZ_SAY("%s %u", names[step - 3], number);
+	if (step == 3)
+		ledger_use(&ledger, IPC_KIND_SEM, number);
+	else if (step == 4)
+		ledger_unuse(&ledger, IPC_KIND_SEM, number);
+	else if (step == 5)
+		ledger_fork_end(&ledger, row, number, now_ns);
+	else if (step == 6)
+		(void)ledger_child_reaped(&ledger, number, now_ns); /* or not known */
+	else
+		ledger_child_forget(&ledger, number);
+}
+
+/* What the daemon does when the owner is gone. */
+static void fuzz_settle(void)
+{
+	struct ledger_attach known;
+	struct ledger_sum sum;
+	uint32_t i;
+
+	hooks_budget(ACCESSES_MAX);
+	hooks_lie(true);
+	fuzz_read();
 	ledger_detach_all(&ledger, now_ns);
+	hooks_lie(false);
+	ledger_detach_all(&ledger, now_ns);
+	fuzz_read();
 	for (i = 0; ledger_attach_read(&ledger, i, &known); i++)
-		FUZZ_ASSERT(i < LEDGER_ATTACH_MAX && known.shmid >= 0 &&
-			    (known.state == LEDGER_FREE || known.state == LEDGER_DETACHED));
+		FUZZ_ASSERT(known.state == LEDGER_FREE || known.state == LEDGER_DETACHED);
 	for (uint32_t segment = 0; segment < SEGMENTS; segment++) {
 		ledger_sum(&ledger, (int32_t)segment * 32768, true, &sum);
 		FUZZ_ASSERT(sum.n_attached == 0);
@@ -176,8 +223,11 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 	struct ledger again;
 
 	fuzz_reset();
-	for (uint32_t i = 0; i < STEPS_MAX && !fuzz_done(&input); i++)
+	for (uint32_t i = 0; i < STEPS_MAX && !fuzz_done(&input); i++) {
+		hooks_budget(ACCESSES_MAX);
 		fuzz_step(&input);
+		now_ns++;
+	}
 	if (sound)
 		FUZZ_ASSERT(ledger_verify(&ledger));
 	if (ledger_bind(&again, ledger.base, ledger.size) == 0)

@@ -13,10 +13,11 @@
  * Not covered: calls beside each other (tests/explore), files that lie (test-msgq-lies-hooks).
  */
 #include "fuzz.h"
+#include "hooks.h"
 
 #include "model/msgq-pair.h"
 
-#define FILE_SIZE (2u << 20)
+#define FILE_SIZE (3u << 20)
 #define QBYTES 600u
 #define INPUT_MAX 900u
 
@@ -66,10 +67,30 @@ static bool call(const struct actor *actor, uint8_t operation, uint8_t a, uint8_
 	}
 }
 
+static void say(const struct actor *actor, uint8_t operation, uint8_t a, uint8_t b)
+{
+	static const char *const names[16] = {
+		"send", "send", "send", "send or sleep", "send or sleep", "receive", "receive",
+		"receive", "receive or sleep", "receive or sleep", "end a sleep", "end a sleep",
+		"end a sleep", "copy", "set", "recover or remove",
+	};
+
+	if (operation < 5)
+		FUZZ_SAY("client %u: %s type %d, %u bytes", (unsigned)actor->client,
+			 names[operation], 1 + a % 4, b);
+	else if (operation < 10)
+		FUZZ_SAY("client %u: %s type %d, up to %u bytes%s%s", (unsigned)actor->client,
+			 names[operation], a % 9 - 4, b, a & 64 ? " MSG_NOERROR" : "",
+			 a & 128 ? " MSG_EXCEPT" : "");
+	else
+		FUZZ_SAY("client %u: %s %u, %u", (unsigned)actor->client, names[operation], a, b);
+}
+
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 {
 	struct fuzz_input input = { data, size < INPUT_MAX ? size : INPUT_MAX, 0 };
 
+	hooks_reset();
 	msgq_pair_init(&pair, file, FILE_SIZE, QBYTES);
 	while (!fuzz_done(&input)) {
 		uint8_t byte = fuzz_u8(&input), a = fuzz_u8(&input), b = fuzz_u8(&input);
@@ -79,7 +100,10 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 			.now_s = (int64_t)input.at,
 		};
 
+		say(&actor, byte % 16, a, b);
 		FUZZ_ASSERT(call(&actor, byte % 16, a, b));
+		FUZZ_SAY("  %u messages, %u bytes; %u woken", (unsigned)pair.model.stat.qnum,
+			 (unsigned)pair.model.stat.cbytes, pair.model.n_woken);
 	}
 	FUZZ_ASSERT(msgq_verify(&pair.queue));
 	return 0;

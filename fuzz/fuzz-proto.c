@@ -18,9 +18,15 @@ static void try_body(uint32_t type, uint32_t request, const uint8_t *body, size_
 	struct proto_message again;
 	uint8_t frame[FRAME_SIZE_MAX];
 
+	int outcome;
+
 	memset(&message, 0x5a, sizeof(message));
 	memcpy(&before, &message, sizeof(message));
-	if (proto_decode(type, request, body, body_size, &message) != 0) {
+	outcome = proto_decode(type, request, body, body_size, &message);
+	FUZZ_SAY("type %u (%s), request %u: outcome %d", type, proto_type_to_string(type), request,
+		 outcome);
+	fuzz_say_bytes("  body", body, body_size);
+	if (outcome != 0) {
 		FUZZ_ASSERT(memcmp(&message, &before, sizeof(message)) == 0);
 		return;
 	}
@@ -55,6 +61,7 @@ static void try_hello(const uint8_t *bytes)
 		if (!proto_hello_decode(record, &hello))
 			return;
 	}
+	FUZZ_SAY("HELLO: version %u, pid %u, name %.40s", hello.version, hello.pid, hello.name);
 	FUZZ_ASSERT(hello.pid != 0);
 	FUZZ_ASSERT(hello.name[0] != '\0' && memchr(hello.name, 0, PROTO_NAME_SIZE) != NULL);
 	FUZZ_ASSERT(memchr(hello.name, '/', PROTO_NAME_SIZE) == NULL);

@@ -8,17 +8,19 @@
  *
  * Bytes: the table in tests/model/semset-step.h.
  */
-#include <stdio.h>
-
 #include "fuzz.h"
+#include "hooks.h"
+
 #include "model/semset-step.h"
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 {
-	const char *failure = semset_step_run(data, size);
+	const char *failure;
 
+	hooks_reset();
+	semset_step_say = fuzz_telling ? fuzz_say : NULL;
+	failure = semset_step_run(data, size);
 	if (failure)
-		fprintf(stderr, "differs: %s\n", failure);
-	FUZZ_ASSERT(!failure);
+		fuzz_broken(failure, "tests/model/semset-step.c", 0);
 	return 0;
 }

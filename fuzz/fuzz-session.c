@@ -36,11 +36,17 @@ static void drain(struct session *session, const uint8_t *bytes, size_t n, struc
 		bool direct = n > 0;
 		uint8_t frame[FRAME_SIZE_MAX];
 
+		enum session_state state = session->state;
+
 		run->outcome = session_next(session, &bytes, &n, &message);
 		FUZZ_ASSERT(session_verify(session));
 		FUZZ_ASSERT(direct || has == (run->outcome != SESSION_PARTIAL));
+		FUZZ_SAY("  %s %s", session_outcome_to_string(run->outcome),
+			 run->outcome == SESSION_READY ? proto_type_to_string(message.type) : "");
+		FUZZ_ASSERT(session_outcome_to_string(run->outcome)[0] != '\0');
 		if (run->outcome != SESSION_READY)
 			break;
+		FUZZ_ASSERT(session_allows(state, message.type));
 		run->hash = run->hash * 31 + message.request;
 		run->n_messages++;
 		for (size_t i = 0, size = proto_encode(&message, frame); i < size; i++)
@@ -61,6 +67,7 @@ static struct run run_stream(const uint8_t *stream, size_t size, const uint8_t *
 		size_t piece = (step & 0x7f) + 1u;
 
 		piece = piece < size - at ? piece : size - at;
+		FUZZ_SAY("bytes %zu to %zu, %s", at, at + piece, step & 0x80 ? "kept" : "direct");
 		if (step & 0x80 && session_feed(&session, stream + at, piece) == 0) {
 			FUZZ_ASSERT(session_verify(&session));
 		} else if (step & 0x80) {

@@ -4,6 +4,9 @@
  * A harness defines LLVMFuzzerTestOneInput and nothing else that is visible.  It returns 0, gives
  * the same result twice for the same bytes, and uses no file, environment, clock, random number or
  * thread.  The same source is built with libFuzzer, with AFL++ and with replay.c.
+ *
+ * It also tells what it does, step by step, with FUZZ_SAY: that is what tools/usysv-repro prints,
+ * so there is one decoder of an input and it is the harness itself.
  */
 #ifndef FUZZ_FUZZ_H
 #define FUZZ_FUZZ_H
@@ -17,7 +20,16 @@
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
 
 /* A property that must hold for every input: a violation is a finding, in every build. */
-#define FUZZ_ASSERT(condition) ((condition) ? (void)0 : abort())
+#define FUZZ_ASSERT(condition) \
+	((condition) ? (void)0 : fuzz_broken(#condition, __FILE__, __LINE__))
+_Noreturn void fuzz_broken(const char *property, const char *file, int line);
+
+/* A line of what is going on, when somebody wants to know. */
+extern bool fuzz_telling;
+#define FUZZ_SAY(...) (fuzz_telling ? fuzz_say(__VA_ARGS__) : (void)0)
+void fuzz_say(const char *format, ...) __attribute__((format(printf, 1, 2)));
+/* The same for bytes, in hexadecimal. */
+void fuzz_say_bytes(const char *what, const uint8_t *bytes, size_t n_bytes);
 
 /* The input as a stream of numbers; past its end they are 0, and fuzz_done() is true. */
 struct fuzz_input {
@@ -73,6 +85,15 @@ static inline size_t fuzz_bytes(struct fuzz_input *input, size_t size_max, const
 	*ret_bytes = input->bytes + input->at;
 	input->at += size;
 	return size;
+}
+
+/* The last share / 256 of the rest becomes a stream of its own. */
+static inline struct fuzz_input fuzz_split(struct fuzz_input *input, uint8_t share)
+{
+	size_t size = (input->size - input->at) * share / 256;
+
+	input->size -= size;
+	return (struct fuzz_input){ .bytes = input->bytes + input->size, .size = size };
 }
 
 #endif

@@ -120,7 +120,7 @@ else
 	skipped 'shell scripts pass shellcheck' 'no shellcheck'
 fi
 
-pages=$(find src -name '*.[1-9]')
+pages=$(find src tools -name '*.[1-9]')
 if [ -n "$pages" ] && command -v mandoc >/dev/null; then
 	# shellcheck disable=SC2086
 	result 'manual pages pass mandoc' "$(mandoc -T lint -W warning $pages 2>/dev/null)"
