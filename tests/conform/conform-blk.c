@@ -118,6 +118,62 @@ CASE("BLK-1", msgsnd_is_not_restarted_by_sa_restart)
 	put_msg(id);
 }
 
+CASE("MSG-10", interrupted_send_changes_nothing)
+{
+	int id = full_queue();
+	struct sleeper s;
+
+	mark_time();
+	sleeper_prepare = prepare_handler;
+	s = msgsnd_sleep(id, 2, 6);
+	(void)kill(s.pid, SIGUSR1);
+	put_sleeper_end(s);
+	put_msg(id);
+	put_receive(id, 10, 0, IPC_NOWAIT);
+	put_receive(id, 10, 0, IPC_NOWAIT);
+}
+
+CASE("BLK-5", message_handed_off_wins_over_a_signal)
+{
+	int id = msg_new();
+	int i;
+
+	sleeper_prepare = prepare_handler;
+	for (i = 0; i < 10; i++) {
+		struct sleeper s = msgrcv_sleep(id, 10, 0, 0);
+
+		MUST(msg_send(id, 1, 4, 0));
+		(void)kill(s.pid, SIGUSR1);
+		put_sleeper_end(s);
+	}
+	put_msg(id);
+}
+
+static struct message *watched;
+
+static long receive_watched(void *arg)
+{
+	return msgrcv(*(int *)arg, watched, 100, 0, 0);
+}
+
+CASE("BLK-7", interrupted_receive_writes_nothing)
+{
+	int id = msg_new();
+	struct sleeper s;
+	size_t i = 0;
+
+	watched = mmap(NULL, 4 * PAGE, PROT_READ | PROT_WRITE, MAP_SHARED | MAP_ANONYMOUS, -1, 0);
+	memset(watched, 'z', sizeof(*watched));
+	sleeper_prepare = prepare_handler;
+	s = sleeper_start(receive_watched, &id);
+	sleeper_settle(s);
+	(void)kill(s.pid, SIGUSR1);
+	put_sleeper_end(s);
+	while (i < sizeof(*watched) && ((char *)watched)[i] == 'z')
+		i++;
+	put(" %s", i == sizeof(*watched) ? "untouched" : "written");
+}
+
 static long timed_semop(void *arg)
 {
 	struct timespec timeout = { 1000, 0 };

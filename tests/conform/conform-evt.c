@@ -136,6 +136,81 @@ CASE("EVT-1", grandchild_counts_on_after_its_parent_is_gone)
 	put(" %lu", shm_nattch(id));
 }
 
+static void fork_and_leave(void *arg)
+{
+	pid_t pid = fork();
+
+	(void)arg;
+	if (pid == 0)
+		just_wait(NULL);
+	await(1, 1);
+	shared[2] = pid;
+	shared[3] = 1;
+	await(4, 1);
+}
+
+CASE("EVT-1", silent_grandchild_counts_beside_others)
+{
+	int id = shm_new(PAGE);
+	pid_t other = holder(id);
+	pid_t pid;
+	int i;
+
+	(void)attach(id);
+	pid = child_start(fork_and_leave, NULL);
+	await(3, 1);
+	put(" %lu", shm_nattch(id));
+	shared[4] = 1;
+	(void)child_wait(pid);
+	put(" %lu", shm_nattch(id));
+	(void)kill((pid_t)shared[2], SIGKILL);
+	for (i = 0; i < 5000 && shm_nattch(id) != 2; i++)
+		nap(1000);
+	put(" %lu", shm_nattch(id));
+	child_kill(other);
+}
+
+CASE("EVT-1", child_counts_beside_others_when_its_parent_has_left)
+{
+	int id = shm_new(PAGE);
+	pid_t other = holder(id);
+	char *a = attach(id);
+	pid_t pid = child_start(just_wait, NULL);
+
+	await(1, 1);
+	put_ret(shmdt(a));
+	put(" %lu", shm_nattch(id));
+	child_kill(pid);
+	put(" %lu", shm_nattch(id));
+	child_kill(other);
+	put(" %lu", shm_nattch(id));
+}
+
+static void leave_at_once(void *arg)
+{
+	await(2, 1);
+	(void)arg;
+}
+
+CASE("SHM-41", exit_of_a_silent_child_destroys_a_marked_segment)
+{
+	int id = shm_new(PAGE);
+	struct shm_info before;
+	struct shm_info after;
+	char *a = attach(id);
+	pid_t pid = child_start(leave_at_once, NULL);
+
+	MUST(shmctl(0, SHM_INFO, (struct shmid_ds *)&before));
+	put_ret(shmdt(a));
+	MUST(shmctl(id, IPC_RMID, NULL));
+	MUST(shmctl(0, SHM_INFO, (struct shmid_ds *)&after));
+	put(" %d", after.used_ids - before.used_ids);
+	shared[2] = 1;
+	(void)child_wait(pid);
+	MUST(shmctl(0, SHM_INFO, (struct shmid_ds *)&after));
+	put(" %d", after.used_ids - before.used_ids);
+}
+
 CASE("EVT-1", several_attachments_are_all_inherited)
 {
 	int a = shm_new(PAGE);

@@ -1,6 +1,8 @@
 /* conform-hand.c: message queues: sleepers, hand-off, what wakes whom. */
 #include "conform.h"
 
+#include <pthread.h>
+
 /* --- senders that sleep --- */
 
 CASE("MSG-5", message_larger_than_the_queue_never_enters)
@@ -306,4 +308,156 @@ CASE("MSG-45", sender_rechecks_permission_when_room_wakes_it)
 	put_receive(id, 100, 0, 0);
 	put_sleeper_end(s);
 	put(" %lu", msg_stat(id).msg_qnum);
+}
+
+static int receive_id;
+
+static long receive_badly(void *arg)
+{
+	return msgrcv(receive_id, arg, 100, 0, 0);
+}
+
+CASE("MSG-22", bad_buffer_loses_what_was_handed_off_too)
+{
+	long *buffer = edge_pointer(sizeof(long) + 2);
+	struct sleeper none;
+	struct sleeper some;
+
+	receive_id = msg_new();
+	none = sleeper_start(receive_badly, bad_pointer());
+	sleeper_settle(none);
+	put_ret(msg_send(receive_id, 3, 5, 0));
+	put_sleeper_end(none);
+	some = sleeper_start(receive_badly, buffer);
+	sleeper_settle(some);
+	put_ret(msg_send(receive_id, 4, 5, 0));
+	put_sleeper_end(some);
+	put_msg(receive_id);
+}
+
+CASE("MSG-35", newcomer_may_send_past_a_sleeping_sender)
+{
+	int id = msg_new();
+	struct sleeper s;
+
+	MUST(msg_set_qbytes(id, 10));
+	MUST(msg_send(id, 1, 7, 0));
+	s = msgsnd_sleep(id, 2, 5);
+	put_ret(msg_send(id, 3, 3, IPC_NOWAIT));
+	put_ret(msg_send(id, 3, 0, IPC_NOWAIT));
+	put_sleeper_state(s);
+	put_receive(id, 10, 3, IPC_NOWAIT);
+	put_sleeper_state(s);
+	put_receive(id, 10, 0, IPC_NOWAIT);
+	put_sleeper_end(s);
+	put_msg(id);
+}
+
+CASE("MSG-36", small_room_wakes_who_fits_it)
+{
+	int id = msg_new();
+	struct sleeper big;
+	struct sleeper empty;
+
+	MUST(msg_set_qbytes(id, 4));
+	MUST(msg_send(id, 1, 0, 0));
+	MUST(msg_send(id, 1, 4, 0));
+	MUST(msg_send(id, 1, 0, 0));
+	MUST(msg_send(id, 1, 0, 0));
+	big = msgsnd_sleep(id, 2, 4);
+	empty = msgsnd_sleep(id, 3, 0);
+	put_sleeper_state(empty);
+	put_receive(id, 10, 1, 0);
+	put_sleeper_end(empty);
+	put_sleeper_state(big);
+	put_receive(id, 10, 1, 0);
+	put_sleeper_end(big);
+	put_msg(id);
+}
+
+CASE("MSG-41", sender_waits_until_the_queue_has_shrunk_to_its_limit)
+{
+	int id = msg_new();
+	struct sleeper s;
+	int i;
+
+	for (i = 0; i < 5; i++)
+		MUST(msg_send(id, 1, 10, 0));
+	put_ret(msg_set_qbytes(id, 25));
+	s = msgsnd_sleep(id, 2, 10);
+	for (i = 0; i < 3; i++) {
+		put_receive(id, 10, 1, 0);
+		sleeper_settle(s);
+		put_sleeper_state(s);
+	}
+	put_receive(id, 10, 1, 0);
+	put_sleeper_end(s);
+	put_msg(id);
+}
+
+CASE("MSG-44", receivers_allowed_still_sleep_on_and_get_theirs)
+{
+	int id = msg_new();
+	struct sleeper a = msgrcv_sleep(id, 100, 2, 0);
+	struct sleeper b = msgrcv_sleep(id, 100, 3, 0);
+
+	put_ret(msg_set_qbytes(id, 100));
+	sleeper_settle(a);
+	sleeper_settle(b);
+	put_ret(msg_send(id, 3, 1, 0));
+	put_sleeper_end(b);
+	put_sleeper_state(a);
+	put_ret(msg_send(id, 2, 1, 0));
+	put_sleeper_end(a);
+	put_msg(id);
+}
+
+/* --- a crowd --- */
+
+#define CROWD 1000
+
+static int crowd_id;
+static long crowd_got[CROWD];
+
+static void *crowd_receive(void *arg)
+{
+	long type = (long)(intptr_t)arg;
+	struct {
+		long type;
+		long number;
+	} m = { 0, 0 };
+
+	crowd_got[type - 1] = msgrcv(crowd_id, &m, sizeof(m.number), type, 0) == sizeof(m.number) &&
+				      m.type == type && m.number == type * 3;
+	return NULL;
+}
+
+/* 617 and 1000 have no common divisor: every type once, in no order. */
+CASE("BLK-10", thousand_receivers_asleep_on_a_thousand_types)
+{
+	pthread_t threads[CROWD];
+	pthread_attr_t attributes;
+	long wrong = 0;
+	long i;
+
+	crowd_id = msg_new();
+	(void)pthread_attr_init(&attributes);
+	(void)pthread_attr_setstacksize(&attributes, 65536);
+	for (i = 0; i < CROWD; i++)
+		MUST(pthread_create(&threads[i], &attributes, crowd_receive, (void *)(i + 1)) ? -1 : 0);
+	nap(100000); /* for all to sleep; whom it is too short for gets his message from the queue */
+	for (i = 0; i < CROWD; i++) {
+		struct {
+			long type;
+			long number;
+		} m = { 1 + i * 617 % CROWD, 0 };
+
+		m.number = m.type * 3;
+		MUST(msgsnd(crowd_id, &m, sizeof(m.number), 0));
+	}
+	for (i = 0; i < CROWD; i++) {
+		(void)pthread_join(threads[i], NULL);
+		wrong += !crowd_got[i];
+	}
+	put(" wrong=%ld left=%lu", wrong, msg_stat(crowd_id).msg_qnum);
 }

@@ -339,6 +339,21 @@ CASE("MSG-22", bad_buffer_loses_the_message)
 	put_msg(id);
 }
 
+CASE("MSG-16", only_the_selected_message_is_judged)
+{
+	int id = msg_new();
+
+	MUST(msg_send(id, 2, 10, 0));
+	MUST(msg_send(id, 1, 20, 0));
+	MUST(msg_send(id, 1, 2, 0));
+	put_receive(id, 10, -2, IPC_NOWAIT);
+	put_receive(id, 10, 1, IPC_NOWAIT);
+	put_receive(id, 10, 2, IPC_NOWAIT | MSG_EXCEPT);
+	put_receive(id, 10, 1, IPC_NOWAIT | MSG_EXCEPT);
+	put_receive(id, 10, -2, IPC_NOWAIT | MSG_NOERROR);
+	put_msg(id);
+}
+
 CASE("MSG-22", bad_buffer_with_no_message_is_enomsg)
 {
 	put_ret(msgrcv(msg_new(), bad_pointer(), 10, 0, IPC_NOWAIT));
@@ -412,6 +427,22 @@ CASE("MSG-26", copy_into_a_short_buffer)
 	put_receive(id, 5, 4, IPC_NOWAIT | MSG_COPY | MSG_NOERROR);
 }
 
+CASE("MSG-24", copy_needs_read_permission_alone)
+{
+	int id;
+
+	need_uids();
+	id = (int)MUST(get_msg(IPC_PRIVATE, 0604));
+	MUST(msg_send(id, 3, 5, 0));
+	seem(NOBODY);
+	put_receive(id, 100, 0, IPC_NOWAIT | MSG_COPY);
+	seem_root();
+	id = (int)MUST(get_msg(IPC_PRIVATE, 0602));
+	MUST(msg_send(id, 3, 5, 0));
+	seem(NOBODY);
+	put_receive(id, 100, 0, IPC_NOWAIT | MSG_COPY);
+}
+
 CASE("MSG-27", copy_flag_errors_beat_the_id)
 {
 	int id = mixed_queue();
@@ -444,6 +475,16 @@ CASE("MSG-40", ipc_set_sets_qbytes_and_ctime)
 	put_msg(id);
 	put_ret(msg_set_qbytes(id, 16384));
 	put_msg(id);
+}
+
+CASE("MSG-40", only_the_low_32_bits_of_qbytes_count)
+{
+	int id = msg_new();
+
+	put_ret(msg_set_qbytes(id, (1ul << 32) + 50));
+	put(" %lu", msg_stat(id).msg_qbytes);
+	put_ret(msg_send(id, 1, 51, IPC_NOWAIT));
+	put_ret(msg_send(id, 1, 50, IPC_NOWAIT));
 }
 
 CASE("MSG-41", qbytes_zero_lets_nothing_in)

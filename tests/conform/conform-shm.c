@@ -679,6 +679,36 @@ CASE("SHM-42", lock_and_unlock)
 	put_ret(shmctl(shm_stale(), SHM_LOCK, NULL));
 }
 
+static void lock_own(void *arg)
+{
+	rlim_t most = *(rlim_t *)arg;
+	struct rlimit limit = { most, most };
+	int id;
+
+	MUST(setrlimit(RLIMIT_MEMLOCK, &limit));
+	become(SOMEBODY);
+	id = shm_new(16 * PAGE);
+	put_ret(shmctl(id, SHM_LOCK, NULL));
+	put_ret(shmctl(id, SHM_UNLOCK, NULL));
+	MUST(shmctl(id, IPC_RMID, NULL));
+}
+
+CASE("PERM-11", lock_within_the_limit)
+{
+	rlim_t limits[] = { 0, 4 * PAGE, 64 * PAGE };
+	int i;
+
+	need_uids();
+	for (i = 0; i < 3; i++)
+		child_run(lock_own, &limits[i]);
+}
+
+CASE("SHM-5", huge_pages_of_a_size_there_is_none_of)
+{
+	put_ret(shmget(IPC_PRIVATE, PAGE, SHM_HUGETLB | 19 << 26 | 0600));
+	put_ret(shmget(IPC_PRIVATE, 0, SHM_HUGETLB | 0600));
+}
+
 CASE("SHM-43", ipc_info)
 {
 	struct shminfo info;

@@ -5,7 +5,7 @@
 #include <stdarg.h>
 #include <sys/resource.h>
 
-#define CASE_SECONDS_MAX 20
+#define CASE_SECONDS_MAX (getenv("USYSV_LONG") ? 120 : 20)
 #define LINE_SIZE 4096
 #define OBJECTS_MAX 256
 #define CHILDREN_MAX 32
