@@ -1,8 +1,8 @@
 /*
  * explore.c: fibers, snapshots and the search.
  *
- * A state is the case's memory, the used part of each fiber's stack, and who is ended, killed or
- * stopped.  States are told apart by a 64-bit hash; two different ones that collide would prune a
+ * A state is the case's memory, what was changed of its file, the used part of each fiber's stack,
+ * and who is ended, killed or stopped.  States are told apart by a 64-bit hash; two different ones that collide would prune a
  * schedule that was not looked at, at these sizes a chance of some 10^-5 a run.
  *
  * An actor that pauses (shared_pause) waits for somebody else's step: it is not chosen again until
@@ -69,6 +69,18 @@ static const char *failure;
 static bool tracing;
 static bool held_back; /* a choice was left out because the switches were used up */
 
+/*
+ * What a schedule begins with, and the pieces of the file that any schedule of this search has
+ * changed so far, in the order they were first: to all others applies what it began with.  A piece is
+ * as large as a queue's block, whose text need not be written word by word.
+ */
+#define PIECE_SIZE 128u
+static uint8_t *memory_before;
+static uint8_t *file_before;
+static bool *is_touched;
+static uint32_t *touched;
+static uint32_t n_touched;
+
 /* --- fibers ---------------------------------------------------------------------------------------- */
 
 void fiber_switch(void **save_sp, void *load_sp);
@@ -127,17 +139,48 @@ static void fiber_start(uint32_t index, void (*body)(uint32_t), uint32_t number)
 	fiber->state = FIBER_READY;
 }
 
+/* True if nobody else can tell when the access is made. */
+static bool access_is_private(enum hook_kind kind, const volatile void *address)
+{
+	if (kind == HOOK_PAUSE)
+		return false;
+	if (now->is_constant && now->is_constant(address)) {
+		if (kind != HOOK_LOAD)
+			explore_fail("a constant is written");
+		return true;
+	}
+	if (now->is_unread && now->is_unread(address)) {
+		if (kind != HOOK_STORE)
+			explore_fail("what nobody reads is read");
+		return true;
+	}
+	return false;
+}
+
+static void file_touch(const volatile void *address)
+{
+	size_t off = (size_t)((uintptr_t)address - (uintptr_t)now->file);
+
+	if (off >= now->file_size || is_touched[off / PIECE_SIZE])
+		return;
+	is_touched[off / PIECE_SIZE] = true;
+	touched[n_touched++] = (uint32_t)(off / PIECE_SIZE);
+}
+
 void hook_access(enum hook_kind kind, const volatile void *address)
 {
 	static const char *const kinds[] = { "load", "store", "cas", "add", "pause" };
 	uint32_t number = running ? (uint32_t)(running - world.fibers) : 0;
 
-	if (!running)
+	if (is_touched && kind != HOOK_LOAD && kind != HOOK_PAUSE)
+		file_touch(address);
+	if (!running || access_is_private(kind, address))
 		return;
 	give_way(kind == HOOK_PAUSE ? FIBER_PAUSED : FIBER_READY);
 	if (tracing && kind != HOOK_PAUSE)
-		(void)printf("# %2u %-5s +%-5td %016llx\n", number, kinds[kind],
-			     (const volatile uint8_t *)address - (uint8_t *)now->memory,
+		(void)printf("# %2u %-5s %+-6d %016llx\n", number, kinds[kind],
+			     (int)((const volatile uint8_t *)address -
+				   (uint8_t *)(now->file ? now->file : now->memory)),
 			     (unsigned long long)*(const volatile uint64_t *)address);
 }
 
@@ -172,11 +215,53 @@ void explore_fail(const char *what)
 
 /* --- the world --------------------------------------------------------------------------------------- */
 
+static void *allocate(size_t size)
+{
+	void *memory = calloc(1, size);
+
+	if (!memory)
+		abort();
+	return memory;
+}
+
+/* Where every schedule of this search begins. */
+static void world_begin(const struct explore_case *explored)
+{
+	size_t n_pieces = explored->file_size / PIECE_SIZE + 1;
+
+	free(memory_before);
+	free(file_before);
+	free(is_touched);
+	free(touched);
+	is_touched = NULL; /* nothing is noted of what reset does */
+	now = explored;
+	explored->reset();
+	memory_before = allocate(explored->memory_size);
+	file_before = allocate(n_pieces * PIECE_SIZE);
+	is_touched = allocate(n_pieces * sizeof(*is_touched));
+	touched = allocate(n_pieces * sizeof(*touched));
+	n_touched = 0;
+	memcpy(memory_before, explored->memory, explored->memory_size);
+	if (explored->file)
+		memcpy(file_before, explored->file, explored->file_size);
+}
+
+static uint8_t *piece_at(uint32_t i)
+{
+	return (uint8_t *)now->file + (size_t)touched[i] * PIECE_SIZE;
+}
+
+/* The pieces from the i-th on as they were at the beginning. */
+static void pieces_reset(uint32_t i)
+{
+	for (; i < n_touched; i++)
+		memcpy(piece_at(i), file_before + (size_t)touched[i] * PIECE_SIZE, PIECE_SIZE);
+}
+
 static void world_reset(const struct explore_case *explored)
 {
 	uint32_t i;
 
-	now = explored;
 	failure = NULL;
 	for (i = 0; i < FIBERS_MAX; i++)
 		world.fibers[i].state = FIBER_ABSENT;
@@ -186,7 +271,8 @@ static void world_reset(const struct explore_case *explored)
 	world.relapses_left = explored->n_relapses;
 	world.switches_left = SWITCHES_ANY;
 	world.last = FIBERS_MAX;
-	explored->reset();
+	memcpy(explored->memory, memory_before, explored->memory_size);
+	pieces_reset(0);
 	for (i = 0; i < explored->n_actors; i++)
 		fiber_start(i, explored->actor, i);
 }
@@ -314,8 +400,9 @@ static size_t schedule_print(struct choice choice, char *text, size_t size)
 
 struct snapshot {
 	struct world world;
-	uint8_t *bytes; /* memory, then the used part of each live fiber's stack */
+	uint8_t *bytes; /* memory, touched pieces, then the used part of each live fiber's stack */
 	size_t n_bytes;
+	uint32_t n_pieces;
 	struct choice choices[CHOICES_MAX];
 	uint32_t n_choices;
 	uint32_t next;
@@ -333,7 +420,7 @@ static bool stack_matters(const struct fiber *fiber)
 
 static void snapshot_take(struct snapshot *snapshot)
 {
-	size_t size = now->memory_size, used;
+	size_t size = now->memory_size + (size_t)n_touched * PIECE_SIZE, used;
 	uint32_t i;
 	uint8_t *at;
 
@@ -343,8 +430,11 @@ static void snapshot_take(struct snapshot *snapshot)
 	if (!snapshot->bytes)
 		abort();
 	snapshot->n_bytes = size;
+	snapshot->n_pieces = n_touched;
 	memcpy(snapshot->bytes, now->memory, now->memory_size);
 	at = snapshot->bytes + now->memory_size;
+	for (i = 0; i < n_touched; i++, at += PIECE_SIZE)
+		memcpy(at, piece_at(i), PIECE_SIZE);
 	for (i = 0; i < FIBERS_MAX; i++) {
 		if (!stack_matters(&world.fibers[i]))
 			continue;
@@ -376,6 +466,9 @@ static void snapshot_restore(const struct snapshot *snapshot)
 	world.switches_left = snapshot->world.switches_left;
 	world.last = snapshot->world.last;
 	memcpy(now->memory, snapshot->bytes, now->memory_size);
+	for (i = 0; i < snapshot->n_pieces; i++, at += PIECE_SIZE)
+		memcpy(piece_at(i), at, PIECE_SIZE);
+	pieces_reset(snapshot->n_pieces);
 	for (i = 0; i < FIBERS_MAX; i++) {
 		if (!stack_matters(&world.fibers[i]))
 			continue;
@@ -420,9 +513,15 @@ static uint64_t mix(uint64_t hash, const void *bytes, size_t n)
 
 static uint64_t world_hash(void)
 {
-	uint64_t hash = mix(1, now->memory, now->memory_size);
+	uint64_t hash = mix(1, now->memory, now->memory_size), pieces = 0;
 	uint32_t i;
 
+	/* A sum: the same whatever has been touched meanwhile by other schedules. */
+	for (i = 0; i < n_touched; i++) {
+		if (memcmp(piece_at(i), file_before + (size_t)touched[i] * PIECE_SIZE, PIECE_SIZE) != 0)
+			pieces += mix(touched[i] + UINT64_C(1), piece_at(i), PIECE_SIZE);
+	}
+	hash = mix(hash, &pieces, sizeof(pieces));
 	for (i = 0; i < FIBERS_MAX; i++) {
 		const struct fiber *fiber = &world.fibers[i];
 
@@ -571,6 +670,7 @@ void explore_all(const struct explore_case *explored, uint64_t states_max,
 	uint32_t switches;
 
 	*ret_result = (struct explore_result){ 0 };
+	world_begin(explored);
 	ret_result->exhausted = search(explored, SWITCHES_ANY, states_max / 4, ret_result);
 	for (switches = 0; !ret_result->exhausted && !ret_result->failure; switches++) {
 		if (!search(explored, switches, states_max, ret_result))
@@ -638,6 +738,7 @@ void explore_random(const struct explore_case *explored, uint64_t seed, uint64_t
 	size_t used;
 
 	*ret_result = (struct explore_result){ 0 };
+	world_begin(explored);
 	for (walk = 0; walk < n_walks && !ret_result->failure; walk++) {
 		random = seed + walk * UINT64_C(0x632be59bd9b4e019);
 		world_reset(explored);
@@ -667,6 +768,7 @@ const char *explore_replay(const struct explore_case *explored, const char *sche
 	char kind;
 	int used;
 
+	world_begin(explored);
 	world_reset(explored);
 	tracing = true;
 	while (!failure && sscanf(schedule, " %c%hhu%n", &kind, &choice.fiber, &used) == 2) {

@@ -20,14 +20,27 @@ struct explore_case {
 	const char *name;
 	void *memory; /* everything shared, and everything the actors report: what a snapshot holds */
 	size_t memory_size;
+	/*
+	 * Or NULL: more that is shared, and changed through atomic.h only.  However large, a snapshot
+	 * holds of it what has been changed.
+	 */
+	void *file;
+	size_t file_size;
 	uint32_t n_actors;
 	uint32_t n_kills; /* at most so many actors are killed, at any step of theirs */
 	uint32_t n_stops; /* at most so many are stopped for ever */
 	uint32_t n_relapses; /* recoveries killed, and run again from the start, at any step of theirs */
-	void (*reset)(void);
+	void (*reset)(void); /* once before each search; what it leaves is where every schedule begins */
 	void (*actor)(uint32_t number);
 	/* Runs as its own actor once `number` has been killed.  NULL: nothing runs. */
 	void (*recover)(uint32_t number);
+	/*
+	 * Words that no schedule writes, and words that no actor reads: nobody else can tell when they are
+	 * read or written, so no choice is made there.  Checked: writing the one or reading the other is
+	 * a failure.  NULL: there are none.
+	 */
+	bool (*is_constant)(const volatile void *address);
+	bool (*is_unread)(const volatile void *address);
 	/* With everybody ended, asleep, killed or stopped: NULL, or what is wrong. */
 	const char *(*check)(uint32_t stopped_mask, uint32_t killed_mask);
 	/*
