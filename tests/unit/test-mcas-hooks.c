@@ -10,7 +10,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "core/mcas.h"
+#include "core/mcas-internal.h"
 
 enum { FILE_SIZE = 128 * 1024, SLOTS_OFF = 4096, RESIDENT_OFF = 32768, LARGE_OFF = 65536 };
 enum { N_RESIDENT = 4 };
@@ -18,6 +18,7 @@ enum { WORD_X = 1, WORD_Y = 2, WORD_Z = 3 };
 #define CLIENT_A 0x10001u
 #define CLIENT_B 0x10002u
 #define STEPS_MAX 200
+#define LIES_MAX 1000000u
 
 static _Alignas(64) uint8_t file[FILE_SIZE];
 static struct mcas mcas;
@@ -27,6 +28,8 @@ static unsigned steps_left;          /* until `at_step` */
 static void (*at_step)(void);        /* what happens there, once */
 static jmp_buf out_of_a, out_of_b;
 static unsigned b_steps;             /* B is killed at this access; 0 = never */
+static uint64_t lies_left;           /* accesses before each of which a peer rewrites what it can */
+static enum slot_state lie_state;
 static int b_outcome;
 
 void assert_fail(const char *expression, const char *file_name, int line)
@@ -35,10 +38,14 @@ void assert_fail(const char *expression, const char *file_name, int line)
 	abort();
 }
 
+static void lie(void);
+
 void hook_access(enum hook_kind kind, const volatile void *address)
 {
 	(void)kind;
 	(void)address;
+	if (lies_left > 0)
+		lie();
 	if (steps_left > 0 && --steps_left == 0 && at_step)
 		at_step();
 }
@@ -362,9 +369,54 @@ static void pairs_are_bound_once_and_come_back(void **state)
 	assert_int_equal(mcas_resident_bind(&mcas, &b), first);
 }
 
+/* Every descriptor stands in the middle of a commit, and the word holds its mark again and again. */
+static void lie(void)
+{
+	uint32_t number;
+
+	if (--lies_left == 0)
+		fail_msg("a peer that rewrites a word holds a call for more than %u accesses", LIES_MAX);
+	for (number = 0; number < MCAS_SMALL_SLOTS; number++) {
+		struct slot *slot = slot_at(&mcas, number);
+
+		atomic_store(&slot->owner.raw, CLIENT_B);
+		atomic_store(&slot->status.raw, status_make(7, lie_state));
+		atomic_store(&slot->n.raw, 1);
+		atomic_store(&slot->entries[0].old.raw, mcas_word(5, 3));
+		atomic_store(&slot->entries[0].target.raw, (uint64_t)6 << 32 | WORD_X);
+	}
+	atomic_store(&mcas.words[WORD_X].raw, mark_make(0, 7, 0));
+}
+
+static void peer_that_puts_marks_back_for_ever_holds_nobody(void **state)
+{
+	struct actor actor = { .client = CLIENT_A, .pid = 1, .slot = MCAS_SLOT_NONE };
+	struct mcas_change changes[2] = {
+		{ WORD_X, false, mcas_word(5, 3), mcas_word(6, 4) },
+		{ WORD_Y, false, mcas_word(0, 0), mcas_word(1, 1) },
+	};
+	struct mcas_op op = { changes, 2, 2 };
+	int changed, committed, seized;
+
+	(void)state;
+	file_reset();
+	lies_left = LIES_MAX;
+	lie_state = SLOT_UNDECIDED;
+	changed = mcas_change_one(&mcas, WORD_X, changes[0].old, changes[0].new);
+	committed = mcas_commit(&mcas, &actor, &op);
+	lies_left = LIES_MAX;
+	lie_state = SLOT_FAILED; /* a word whose mark comes back while its descriptor is seized */
+	seized = mcas_commit(&mcas, &actor, &op);
+	lies_left = 0;
+	assert_int_equal(changed, MCAS_E_CORRUPT);
+	assert_int_equal(committed, MCAS_E_BUSY);
+	assert_int_equal(seized, MCAS_E_CORRUPT);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
+		cmocka_unit_test(peer_that_puts_marks_back_for_ever_holds_nobody),
 		cmocka_unit_test(a_left_at_any_step_delays_nobody_and_recovers_whole),
 		cmocka_unit_test(b_overtaking_at_any_step_loses_and_doubles_nothing),
 		cmocka_unit_test(b_killed_at_any_step_inside_any_step_of_a_is_all_or_nothing),
