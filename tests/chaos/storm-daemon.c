@@ -408,6 +408,7 @@ static bool daemon_start(void)
 {
 	char path[PATH_MAX + 16], ready[16];
 	struct pollfd poll_fd = {.events = POLLIN};
+	bool is_killed = n_kills > 0 && below(4) == 0;
 	char byte = 0;
 	int fds[2];
 
@@ -424,8 +425,8 @@ static bool daemon_start(void)
 	}
 	(void)close(fds[1]);
 	poll_fd.fd = fds[0];
-	/* A random few are killed before they are ready, too. */
-	if (n_kills > 0 && below(4) == 0) {
+	/* Some are killed at their start, too: before they are ready or just then. */
+	if (is_killed) {
 		chaos_nap(below(8000) * 1000);
 		(void)kill(daemon_pid, SIGKILL);
 		n_kills++;
@@ -435,7 +436,7 @@ static bool daemon_start(void)
 	else if (read(fds[0], &byte, 1) != 1)
 		byte = 0;
 	(void)close(fds[0]);
-	if (byte)
+	if (byte && !is_killed)
 		return true;
 	(void)kill(daemon_pid, SIGKILL);
 	(void)waitpid(daemon_pid, NULL, 0);
