@@ -109,7 +109,10 @@ static void run_workers(struct semset_file *file, struct worker *workers, uint32
 
 	for (i = 0; i < n; i++) {
 		workers[i] = (struct worker){ .file = file,
-					      .actor = { 10 + i, 100 + i, i * 7, 2000 },
+					      .actor = { .client = 10 + i,
+							 .pid = 100 + i,
+							 .hint = i * 7,
+							 .now_s = 2000 },
 					      .seed = 0x9e3779b97f4a7c15u * (i + 1),
 					      .rounds = rounds };
 		assert_int_equal(pthread_create(&workers[i].thread, NULL, main_of, &workers[i]), 0);
