@@ -106,10 +106,10 @@ bool probe_copy_out(void *user, const void *source, size_t size)
 bool probe_has_prefix(const char *user, const char *prefix)
 {
 	for (size_t i = 0; prefix[i] != '\0'; i++) {
-		if (i == 0 || ((uintptr_t)(user + i) & (PROBE_PAGE - 1)) == 0) {
-			if (!probe_readable(user + i, 1))
-				return false;
-		}
+		uintptr_t at = (uintptr_t)user + i;
+
+		if ((i == 0 || (at & (PROBE_PAGE - 1)) == 0) && !probe_readable((const void *)at, 1))
+			return false;
 		if (user[i] != prefix[i])
 			return false;
 	}

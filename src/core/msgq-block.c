@@ -329,9 +329,11 @@ static int text_store(struct msgq_call *call, struct msgq_offer *offer, const ui
 	uint32_t block = offer->block, next;
 	int outcome;
 
-	if (part > 0)
+	if (part > 0) { /* an empty text may be nowhere */
 		piece_store(msgq_block_at(call->queue, block) + MSGQ_FIRST_TEXT, text, part);
-	for (text += part; left > 0; text += part, left -= part) {
+		text += part;
+	}
+	for (; left > 0; text += part, left -= part) {
 		next = mcas_payload(msgq_block_look(call, block, BLOCK_CHAIN));
 		if (next-- == 0) {
 			outcome = chain_extend(call, block, left, &next);
