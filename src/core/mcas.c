@@ -169,23 +169,23 @@ static inline uint64_t look_value(const struct look *look)
 	return status_state(look->status) == SLOT_DONE ? look->new : look->old;
 }
 
-int mcas_read(struct mcas *mcas, uint32_t index, uint64_t *ret_word)
+/*
+ * What word `index` holds, and what that stands for if it is a mark.  MCAS_DONE, or MCAS_E_CORRUPT for
+ * an index out of range and marks without end.
+ */
+static int word_look(const struct mcas *mcas, uint32_t index, uint64_t *ret_found,
+		     struct look *ret_look)
 {
-	struct look look;
-	uint64_t word;
 	uint32_t rounds;
 
 	if (index >= mcas->n_words)
 		return MCAS_E_CORRUPT;
 	for (rounds = 0; rounds < MCAS_ROUNDS_MAX; rounds++) {
-		word = shared64_load(&mcas->words[index]);
-		if (!mcas_is_mark(word)) {
-			*ret_word = word;
+		*ret_found = shared64_load(&mcas->words[index]);
+		if (!mcas_is_mark(*ret_found))
 			return MCAS_DONE;
-		}
-		switch (mark_look(mcas, index, word, &look)) {
+		switch (mark_look(mcas, index, *ret_found, ret_look)) {
 		case LOOK_VALID:
-			*ret_word = look_value(&look);
 			return MCAS_DONE;
 		case LOOK_AGAIN:
 			break;
@@ -194,6 +194,17 @@ int mcas_read(struct mcas *mcas, uint32_t index, uint64_t *ret_word)
 		}
 	}
 	return MCAS_E_CORRUPT;
+}
+
+int mcas_read(struct mcas *mcas, uint32_t index, uint64_t *ret_word)
+{
+	struct look look;
+	uint64_t found;
+
+	if (word_look(mcas, index, &found, &look) != MCAS_DONE)
+		return MCAS_E_CORRUPT;
+	*ret_word = mcas_is_mark(found) ? look_value(&look) : found;
+	return MCAS_DONE;
 }
 
 /*
@@ -225,33 +236,20 @@ static void mark_follow(struct mcas *mcas, uint32_t index, uint64_t mark, const 
 int mcas_look(struct mcas *mcas, uint32_t index, uint64_t *ret_found, uint64_t *ret_word)
 {
 	struct look look;
-	uint64_t word;
-	uint32_t rounds;
+	uint64_t found;
 
-	if (index >= mcas->n_words)
+	if (word_look(mcas, index, &found, &look) != MCAS_DONE)
 		return MCAS_E_CORRUPT;
-	for (rounds = 0; rounds < MCAS_ROUNDS_MAX; rounds++) {
-		word = shared64_load(&mcas->words[index]);
-		*ret_found = word;
-		if (!mcas_is_mark(word)) {
-			*ret_word = word;
-			return MCAS_DONE;
-		}
-		switch (mark_look(mcas, index, word, &look)) {
-		case LOOK_VALID:
-			if (status_state(look.status) == SLOT_DONE)
-				mark_follow(mcas, index, word, &look);
-			*ret_word = look_value(&look);
-			if (!status_is_decided(look.status))
-				*ret_found = look.old;
-			return MCAS_DONE;
-		case LOOK_AGAIN:
-			break;
-		case LOOK_CORRUPT:
-			return MCAS_E_CORRUPT;
-		}
-	}
-	return MCAS_E_CORRUPT;
+	*ret_found = found;
+	*ret_word = found;
+	if (!mcas_is_mark(found))
+		return MCAS_DONE;
+	if (status_state(look.status) == SLOT_DONE)
+		mark_follow(mcas, index, found, &look);
+	*ret_word = look_value(&look);
+	if (!status_is_decided(look.status))
+		*ret_found = look.old;
+	return MCAS_DONE;
 }
 
 /* Makes a word something else than `mark`; after this it is loaded again.  0 or MCAS_E_CORRUPT. */
