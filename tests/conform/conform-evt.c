@@ -1,18 +1,10 @@
 /* conform-evt.c: fork, vfork, exec, exit, kill, and what they do to attachments. */
-#include "conform.h"
+#include "conform-memory.h"
 
 #include <pthread.h>
 #include <spawn.h>
 
 extern char **environ;
-
-static char *attach(int id)
-{
-	void *address = shmat(id, NULL, 0);
-
-	MUST(address == (void *)-1 ? -1 : 0);
-	return address;
-}
 
 /* A child that has attached the segment and waits to be killed. */
 static void attach_and_wait(void *arg)

@@ -1,58 +1,13 @@
 /* conform-shm.c: shared memory: contents, shmat, shmdt, partial mappings, shmctl. */
-#include "conform.h"
+#include "conform-memory.h"
 
-#include <setjmp.h>
 #include <sys/resource.h>
-
-#define FAILED ((void *)-1)
 
 /* " ok", or the errno; returns the address. */
 static char *put_at(void *address)
 {
 	put_ok(address == FAILED ? -1 : 0);
 	return address;
-}
-
-static char *attach(int id)
-{
-	void *address = shmat(id, NULL, 0);
-
-	MUST(address == FAILED ? -1 : 0);
-	return address;
-}
-
-/* A range of address space with nothing in it; size bytes and a page of margin on both sides. */
-static char *hole(size_t size)
-{
-	char *pages = mmap(NULL, size + 2 * PAGE, PROT_NONE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
-
-	MUST(pages == MAP_FAILED ? -1 : 0);
-	MUST(munmap(pages + PAGE, size));
-	return pages + PAGE;
-}
-
-static sigjmp_buf fault_jump;
-
-static void fault_handler(int sig)
-{
-	siglongjmp(fault_jump, sig);
-}
-
-/* " stored", or the signal that the store raised. */
-static void put_store(volatile char *address)
-{
-	struct sigaction action = { .sa_handler = fault_handler };
-	int sig;
-
-	(void)sigaction(SIGSEGV, &action, NULL);
-	(void)sigaction(SIGBUS, &action, NULL);
-	sig = sigsetjmp(fault_jump, 1);
-	if (sig == 0) {
-		*address = 1;
-		put(" stored");
-	} else {
-		put(" SIG%s", sigabbrev_np(sig));
-	}
 }
 
 /* --- contents --- */
