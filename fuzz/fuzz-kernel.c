@@ -137,7 +137,7 @@ static void set_assign(struct fuzz_input *input, struct semset *set, int semid, 
 		values[i] = (uint16_t)argument.val;
 	FUZZ_SAY("%s %u: %d", all ? "SETALL" : "SETVAL", sem, argument.val);
 	do
-		outcome = all ? semset_set_all(set, &actor, values, &wakes)
+		outcome = all ? semset_set_all(set, &actor, values, NULL, &wakes)
 			      : semset_set_value(set, &actor, sem, values[0], &wakes);
 	while (set_grows(set, outcome));
 	FUZZ_ASSERT(outcome == SEMSET_DONE);

@@ -228,8 +228,9 @@ static void reset(void)
 	memset(file, 0, sizeof(file));
 	memset(expected, 0, sizeof(expected));
 	n_commits = n_queued = next_queued = n_killed = depth = 0;
-	FUZZ_ASSERT(large_off + mcas_large_size() <= FILE_SIZE);
-	mcas_init(&mcas, file, FILE_SIZE, SLOTS_OFF, large_off);
+	FUZZ_ASSERT(large_off + mcas_large_size(MCAS_LARGE_MAX) <= FILE_SIZE);
+	mcas_init(&mcas, file, FILE_SIZE, SLOTS_OFF);
+	mcas_init_large(&mcas, large_off, MCAS_LARGE_MAX);
 	hooks_region(file, FILE_SIZE);
 }
 

@@ -116,7 +116,7 @@ static void call_set(struct fuzz_input *input, const struct actor *actor, bool a
 	if (all && set.layout.n_sems > ARRAY_SIZE(values))
 		return;
 	do
-		outcome = all ? semset_set_all(&set, actor, values, &wakes)
+		outcome = all ? semset_set_all(&set, actor, values, NULL, &wakes)
 			      : semset_set_value(&set, actor, sem_num, value, &wakes);
 	while (grows(outcome, &n_growths));
 	FUZZ_SAY("%s %u: outcome %d", all ? "SETALL" : "SETVAL", value, outcome);

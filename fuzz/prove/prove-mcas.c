@@ -40,9 +40,10 @@ uint64_t hook_value(const volatile void *address, uint64_t value)
 
 static void begin(struct mcas *mcas)
 {
-	PROVE(WORDS_SIZE + mcas_slots_size() + mcas_large_size() <= FILE_SIZE);
+	PROVE(WORDS_SIZE + mcas_slots_size() + mcas_large_size(MCAS_LARGE_MAX) <= FILE_SIZE);
 	__CPROVER_havoc_object(file);
-	mcas_init(mcas, file, FILE_SIZE, WORDS_SIZE, WORDS_SIZE + mcas_slots_size());
+	mcas_init(mcas, file, FILE_SIZE, WORDS_SIZE);
+	mcas_init_large(mcas, WORDS_SIZE + mcas_slots_size(), MCAS_LARGE_MAX);
 }
 
 void mcas_read_any(void)

@@ -620,8 +620,9 @@ static int sem_get_all(int id, unsigned short *user)
 	return r;
 }
 
-/* SETVAL, or SETALL with values, with storage and wakes. */
-static int sem_change(struct view *view, const uint16_t *values, uint32_t number, uint32_t value)
+/* SETVAL, or SETALL with values and the memory that wants, with storage and wakes. */
+static int sem_change(struct view *view, const uint16_t *values, void *memory, uint32_t number,
+		      uint32_t value)
 {
 	struct actor actor;
 	struct wakes wakes;
@@ -630,7 +631,7 @@ static int sem_change(struct view *view, const uint16_t *values, uint32_t number
 	process_actor(&actor);
 	for (uint32_t i = 0; i < SEM_GROW_MAX; i++) {
 		wakes.n = 0;
-		outcome = values ? semset_set_all(&view->set, &actor, values, &wakes)
+		outcome = values ? semset_set_all(&view->set, &actor, values, memory, &wakes)
 				 : semset_set_value(&view->set, &actor, number, value, &wakes);
 		if (!sem_grow(view, &outcome))
 			break;
@@ -642,7 +643,8 @@ static int sem_set_all(int id, const unsigned short *user)
 {
 	uint16_t small[SEM_SMALL_ARRAY];
 	uint16_t *values;
-	size_t mapped;
+	size_t mapped, memory_size;
+	void *memory;
 	struct view *view;
 	uint32_t depth;
 	uint32_t n_sems;
@@ -652,7 +654,9 @@ static int sem_set_all(int id, const unsigned short *user)
 		return r;
 	n_sems = view->set.layout.n_sems;
 	values = sem_array(small, ARRAY_SIZE(small), n_sems, &mapped);
-	if (!values)
+	memory_size = semset_set_all_size(&view->set);
+	memory = memory_size ? place_private(memory_size) : NULL;
+	if (!values || (memory_size && !memory))
 		r = -ENOMEM;
 	else if (!probe_readable(user, n_sems * sizeof(*user)))
 		r = -EFAULT;
@@ -663,9 +667,10 @@ static int sem_set_all(int id, const unsigned short *user)
 			r = -ERANGE;
 	}
 	if (r == 0)
-		r = sem_change(view, values, 0, 0);
+		r = sem_change(view, values, memory, 0, 0);
 	view_release(depth);
 	place_unmap(values, mapped);
+	place_unmap(memory, memory_size);
 	return r;
 }
 
@@ -688,7 +693,7 @@ static int sem_set_one(int id, int number, int value)
 	if (r < 0)
 		return r;
 	if ((uint32_t)number < view->set.layout.n_sems)
-		r = sem_change(view, NULL, (uint32_t)number, (uint32_t)value);
+		r = sem_change(view, NULL, NULL, (uint32_t)number, (uint32_t)value);
 	else
 		r = -EINVAL;
 	view_release(depth);

@@ -42,7 +42,7 @@
 
 /*
  * Words one small and one large descriptor can change together, and descriptors in an object's file;
- * a thread holds one only while it commits.  Resident ones, of small size, stay with one thread; two each.
+ * a thread holds one only while it commits.  In sets of more semaphores the large ones take them all.  Resident ones, of small size, stay with one thread; two each.
  * The explorer builds the units with fewer, and with less patience, to keep its state space small.
  */
 #ifndef MCAS_SMALL_MAX

@@ -39,13 +39,13 @@ struct slot {
 #define RESIDENT_FIRST (MCAS_SMALL_SLOTS + MCAS_LARGE_SLOTS)
 
 #define MARK_SLOT_BITS 7
-#define MARK_ENTRY_BITS 10
+#define MARK_ENTRY_BITS 15
 #define MARK_NEXT_ENTRY (UINT64_C(1) << (1 + MARK_SLOT_BITS))
 #define MARK_ENTRY_MASK (MARK_NEXT_ENTRY * ((1u << MARK_ENTRY_BITS) - 1))
 #define MARK_SEQUENCE_MASK ((UINT64_C(1) << (63 - MARK_SLOT_BITS - MARK_ENTRY_BITS)) - 1)
 
 STATIC_ASSERT(RESIDENT_FIRST + MCAS_RESIDENT_MAX <= 1u << MARK_SLOT_BITS);
-STATIC_ASSERT(MCAS_LARGE_MAX <= 1u << MARK_ENTRY_BITS);
+STATIC_ASSERT(MCAS_WORDS_MAX <= 1u << MARK_ENTRY_BITS);
 STATIC_ASSERT(RESIDENT_FIRST > MCAS_SLOT_NONE);
 
 static inline uint64_t status_make(uint64_t sequence, enum slot_state state)
@@ -89,9 +89,9 @@ static inline uint64_t mark_sequence(uint64_t mark)
 	return mark >> (1 + MARK_SLOT_BITS + MARK_ENTRY_BITS);
 }
 
-static inline uint32_t slot_capacity(uint32_t number)
+static inline uint32_t slot_capacity(const struct mcas *mcas, uint32_t number)
 {
-	return number - MCAS_SMALL_SLOTS < MCAS_LARGE_SLOTS ? MCAS_LARGE_MAX : MCAS_SMALL_MAX;
+	return number - MCAS_SMALL_SLOTS < MCAS_LARGE_SLOTS ? mcas->large_max : MCAS_SMALL_MAX;
 }
 
 static inline uint32_t slots_end(const struct mcas *mcas)
@@ -115,7 +115,7 @@ static inline struct slot *slot_at(const struct mcas *mcas, uint32_t number)
 	else if (number < MCAS_SMALL_SLOTS)
 		bytes = mcas->slots + number * SLOT_SIZE(MCAS_SMALL_MAX);
 	else
-		bytes = mcas->large + (number - MCAS_SMALL_SLOTS) * SLOT_SIZE(MCAS_LARGE_MAX);
+		bytes = mcas->large + (number - MCAS_SMALL_SLOTS) * SLOT_SIZE(mcas->large_max);
 	return (struct slot *)(void *)bytes;
 }
 
@@ -126,11 +126,9 @@ static inline uint64_t slot_n_make(uint32_t n, uint32_t n_dependents)
 }
 
 /* Entries in use; never more than there are, whatever the file says. */
-static inline uint32_t slot_n(const struct slot *slot, uint32_t number)
+static inline uint32_t slot_n(const struct mcas *mcas, const struct slot *slot, uint32_t number)
 {
-	uint32_t n = (uint32_t)shared64_load(&slot->n);
-
-	return n < slot_capacity(number) ? n : slot_capacity(number);
+	return u32_min((uint32_t)shared64_load(&slot->n), slot_capacity(mcas, number));
 }
 
 static inline bool slot_has_dependents(const struct slot *slot)

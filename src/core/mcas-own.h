@@ -22,7 +22,7 @@ struct mcas_own {
 /* Takes the marks that are left of the last use out of the words. */
 static inline void mcas_own_clear(struct mcas *mcas, const struct slot_hold *hold, uint64_t status)
 {
-	uint32_t n = slot_n(hold->slot, hold->number);
+	uint32_t n = slot_n(mcas, hold->slot, hold->number);
 	uint64_t mark = mark_make(hold->number, status_sequence(status), 0);
 	uint32_t i, index;
 

@@ -27,7 +27,7 @@ static inline uint64_t owner_client(uint64_t owner)
 static bool slot_banish(struct mcas *mcas, uint32_t number, uint64_t status)
 {
 	struct slot *slot = slot_at(mcas, number);
-	uint32_t n = slot_n(slot, number);
+	uint32_t n = slot_n(mcas, slot, number);
 	uint64_t target, old, word;
 	uint32_t i, index, rounds;
 
@@ -149,7 +149,8 @@ int mcas_slot_take(struct mcas *mcas, const struct actor *actor, uint32_t n_chan
 	bool large = n_changes > MCAS_SMALL_MAX;
 	uint32_t first = large ? MCAS_SMALL_SLOTS : 0;
 	uint32_t count = large ? MCAS_LARGE_SLOTS : MCAS_SMALL_SLOTS;
-	uint32_t patience = large ? MCAS_PATIENCE_LARGE : MCAS_PATIENCE;
+	uint32_t patience =
+		large ? MCAS_PATIENCE_LARGE * (1 + n_changes / (MCAS_LARGE_MAX + 1)) : MCAS_PATIENCE;
 	int outcome = MCAS_E_BUSY;
 	uint32_t i;
 

@@ -33,8 +33,8 @@
  *  4. If it is DONE, its guard is not thawed before each dependent word of its list is new.
  *
  * Why it is right:
- *  a. The sequence in a mark makes every mark unique for ever (46 bits: at a commit every 20 ns, 16
- *     days of nothing else on one slot), and the version in a value makes every value unique until
+ *  a. The sequence in a mark makes every mark unique for ever (41 bits: at a commit every 20 ns, 12
+ *     hours of nothing else on one slot), and the version in a value makes every value unique until
  *     it wraps (31 bits: a process must be stopped between loading a word and its CAS for exactly a
  *     multiple of 2^31 changes of that one word, 10 s or more of nothing else, and find the same
  *     payload).  So every CAS below succeeds only in the situation it was meant for.
@@ -81,9 +81,9 @@ uint64_t mcas_slots_size(void)
 	return MCAS_SMALL_SLOTS * SLOT_SIZE(MCAS_SMALL_MAX);
 }
 
-uint64_t mcas_large_size(void)
+uint64_t mcas_large_size(uint32_t n_words_max)
 {
-	return MCAS_LARGE_SLOTS * SLOT_SIZE(MCAS_LARGE_MAX);
+	return MCAS_LARGE_SLOTS * SLOT_SIZE(n_words_max);
 }
 
 uint64_t mcas_resident_size(uint32_t n)
@@ -91,20 +91,30 @@ uint64_t mcas_resident_size(uint32_t n)
 	return n * SLOT_SIZE(MCAS_SMALL_MAX);
 }
 
-void mcas_init(struct mcas *mcas, void *base, uint64_t size, uint64_t slots_off, uint64_t large_off)
+void mcas_init(struct mcas *mcas, void *base, uint64_t size, uint64_t slots_off)
 {
 	uint64_t n_words = size / sizeof(struct shared64);
 
 	ASSERT(slots_off % 64 == 0);
-	ASSERT(large_off % 64 == 0);
 	ASSERT(slots_off <= size && size - slots_off >= mcas_slots_size());
-	ASSERT(large_off <= size && (large_off == 0 || size - large_off >= mcas_large_size()));
 	mcas->words = base;
 	mcas->n_words = n_words > TARGET_INDEX ? (uint32_t)TARGET_INDEX : (uint32_t)n_words;
 	mcas->slots = (uint8_t *)base + slots_off;
-	mcas->large = large_off ? (uint8_t *)base + large_off : NULL;
+	mcas->large = NULL;
+	mcas->large_max = 0;
 	mcas->resident = NULL;
 	mcas->n_resident = 0;
+}
+
+void mcas_init_large(struct mcas *mcas, uint64_t large_off, uint32_t n_words_max)
+{
+	uint64_t size = (uint64_t)mcas->n_words * sizeof(struct shared64);
+
+	ASSERT(large_off % 64 == 0);
+	ASSERT(n_words_max > MCAS_SMALL_MAX && n_words_max <= MCAS_WORDS_MAX);
+	ASSERT(large_off <= size && size - large_off >= mcas_large_size(n_words_max));
+	mcas->large = (uint8_t *)mcas->words + large_off;
+	mcas->large_max = n_words_max;
 }
 
 void mcas_init_resident(struct mcas *mcas, uint64_t resident_off, uint32_t n)
@@ -144,7 +154,7 @@ static enum look_outcome mark_look(const struct mcas *mcas, uint32_t index, uint
 	struct look look;
 	uint64_t target;
 
-	if (!slot_exists(mcas, number) || mark_entry(mark) >= slot_capacity(number))
+	if (!slot_exists(mcas, number) || mark_entry(mark) >= slot_capacity(mcas, number))
 		return LOOK_CORRUPT;
 	look.number = number;
 	look.slot = slot_at(mcas, number);
@@ -213,7 +223,7 @@ int mcas_read(struct mcas *mcas, uint32_t index, uint64_t *ret_word)
  */
 static void mark_follow(struct mcas *mcas, uint32_t index, uint64_t mark, const struct look *look)
 {
-	uint32_t n = slot_n(look->slot, look->number);
+	uint32_t n = slot_n(mcas, look->slot, look->number);
 	uint64_t old, target;
 	uint32_t i, dependent;
 
@@ -272,6 +282,9 @@ static int mark_settle(struct mcas *mcas, uint32_t index, uint64_t mark, uint32_
 		(void)shared64_cas(&mcas->words[index], mark, look_value(&look)); /* else somebody did */
 		return 0;
 	}
+	/* In proportion to what its owner has to do. */
+	if (slot_capacity(mcas, look.number) > MCAS_SMALL_MAX)
+		pauses *= 1 + slot_n(mcas, look.slot, look.number) / MCAS_SMALL_MAX;
 	for (; pauses > 0; pauses--) {
 		shared_pause();
 		if (shared64_load(&look.slot->status) != look.status)
@@ -317,7 +330,7 @@ int mcas_change_one(struct mcas *mcas, uint32_t index, uint64_t old, uint64_t ne
 void mcas_slot_clear(struct mcas *mcas, uint32_t number, uint64_t sequence)
 {
 	struct slot *slot = slot_at(mcas, number);
-	uint32_t n = slot_n(slot, number);
+	uint32_t n = slot_n(mcas, slot, number);
 	uint64_t target, mark;
 	uint32_t i, index, rounds;
 
@@ -380,7 +393,7 @@ int mcas_commit(struct mcas *mcas, const struct actor *actor, const struct mcas_
 	int outcome;
 
 	ASSERT(op->n_changes > 0);
-	ASSERT(op->n_changes <= (mcas->large ? MCAS_LARGE_MAX : MCAS_SMALL_MAX));
+	ASSERT(op->n_changes <= u32_max(mcas->large_max, MCAS_SMALL_MAX));
 	for (i = 0; i < op->n_changes; i++) {
 		if (op->changes[i].index >= mcas->n_words)
 			return MCAS_E_CORRUPT;

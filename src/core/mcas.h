@@ -5,7 +5,7 @@
  * shared (semset, msgq) is sequential code that reads words and commits a list of changes here.
  *
  * A word is  payload (32) | version (31) | 0.   While a change is under way it is a mark instead:
- * sequence (46) | entry (10) | slot (7) | 1.    The version grows by one with every change, so that
+ * sequence (41) | entry (15) | slot (7) | 1.    The version grows by one with every change, so that
  * a word never returns to a value somebody may still hold.
  *
  * Whoever meets a mark settles it at once and never waits for its owner (P3).
@@ -50,6 +50,7 @@ struct mcas {
 	uint32_t n_words;       /* all indexes are below this */
 	uint8_t *slots;         /* small descriptors, inside the same mapping */
 	uint8_t *large;         /* large descriptors, or NULL where the file has none */
+	uint32_t large_max;     /* words one of them takes */
 	uint8_t *resident;      /* descriptors that threads keep, or NULL */
 	uint32_t n_resident;    /* even */
 };
@@ -92,16 +93,19 @@ static inline bool mcas_is_mark(uint64_t word)
 
 /*
  * Bytes the small and the large descriptors take in a file; place each at a multiple of 64.  The
- * large ones are used only by commits of more than MCAS_SMALL_MAX words: they may lie in a part of
- * the file that is backed when it is first needed.
+ * large ones, for n_words_max words each, are used only by commits of more than MCAS_SMALL_MAX words:
+ * they may lie in a part of the file that is backed when it is first needed.
  */
+#define MCAS_WORDS_MAX (1u << 15)
 uint64_t mcas_slots_size(void);
-uint64_t mcas_large_size(void);
+uint64_t mcas_large_size(uint32_t n_words_max);
 /* Bytes that n resident descriptors take; n is even and at most MCAS_RESIDENT_MAX. */
 uint64_t mcas_resident_size(uint32_t n);
 
-/* Binds to a mapping whose extent the caller has checked.  large_off 0: none.  Owns nothing. */
-void mcas_init(struct mcas *mcas, void *base, uint64_t size, uint64_t slots_off, uint64_t large_off);
+/* Binds to a mapping whose extent the caller has checked.  Owns nothing. */
+void mcas_init(struct mcas *mcas, void *base, uint64_t size, uint64_t slots_off);
+/* After mcas_init, where the file has large descriptors at large_off. */
+void mcas_init_large(struct mcas *mcas, uint64_t large_off, uint32_t n_words_max);
 /* After mcas_init, where the file has n resident descriptors at resident_off. */
 void mcas_init_resident(struct mcas *mcas, uint64_t resident_off, uint32_t n);
 

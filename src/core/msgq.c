@@ -111,7 +111,7 @@ static void queue_attach(struct msgq *queue, void *base, const struct msgq_layou
 
 	queue->base = base;
 	queue->layout = *layout;
-	mcas_init(&queue->mcas, base, layout->size, layout->slots_off, 0);
+	mcas_init(&queue->mcas, base, layout->size, layout->slots_off);
 	queue->sleepers = (struct sleepers){
 		.mcas = &queue->mcas,
 		.word_index = (uint32_t)(layout->words_off / 8),

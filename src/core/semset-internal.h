@@ -12,7 +12,10 @@
 #include "core/semset.h"
 
 #define SEMSET_MAGIC 0x314d4553u /* "SEM1" */
-#define SEMSET_VERSION 1u
+#define SEMSET_VERSION 2u
+
+/* Words a SETALL has room for besides all semaphores: those whom it lets go on. */
+#define SEMSET_GRANTS_BESIDE_ALL (MCAS_LARGE_MAX / 2)
 
 /* Growth is counted in these; callers round to their own page. */
 #ifndef SEMSET_PAGE
@@ -77,6 +80,7 @@ struct semset_record {
 STATIC_ASSERT(sizeof(struct semset_header) == 128);
 STATIC_ASSERT(sizeof(struct semset_cell) == 64);
 STATIC_ASSERT(sizeof(struct semset_record) == 64);
+STATIC_ASSERT(SEM_NSEMS_MAX + SEMSET_GRANTS_BESIDE_ALL <= MCAS_WORDS_MAX);
 STATIC_ASSERT((SEMSET_UNDO_ROWS_MAX & (SEMSET_UNDO_ROWS_MAX - 1)) == 0); /* whole levels */
 
 #define SEM_WAITERS 0x8000u
@@ -151,6 +155,15 @@ static inline struct semset_record *semset_record(const struct semset *set, uint
 static inline bool semset_slots_backed(const struct semset *set)
 {
 	return shared32_load(&semset_header(set)->slots_backed) != 0;
+}
+
+/* The descriptors that are backed; false if none is. */
+static inline bool semset_backed_slots(const struct semset *set, struct mcas *ret_mcas)
+{
+	*ret_mcas = set->mcas;
+	if (!shared32_load(&semset_header(set)->large_backed))
+		ret_mcas->large = NULL;
+	return semset_slots_backed(set);
 }
 
 static inline uint32_t semset_sleepers_backed(const struct semset *set)
@@ -244,7 +257,7 @@ struct semtx {
 	uint32_t n_max;
 	uint32_t n_wakes; /* wakes->n after the commit */
 	uint32_t budget;
-	bool large;
+	bool is_largest; /* no larger one can be had */
 	bool dirty;   /* there is something to commit */
 	bool touched; /* a value changes */
 	bool settle;  /* every sleeper is looked at, not only those that name a touched semaphore */
@@ -266,6 +279,9 @@ typedef int semtx_build(struct semtx *tx, void *context);
 
 int semtx_run(struct semset *set, const struct actor *actor, semtx_build *build, void *context,
 	      struct wakes *wakes);
+/* The same, in semset_set_all_size() bytes of memory if it does not fit on the stack. */
+int semtx_run_in(struct semset *set, const struct actor *actor, semtx_build *build, void *context,
+		 struct wakes *wakes, void *memory);
 
 /* The entry of a word, or UINT32_MAX. */
 uint32_t semtx_find(const struct semtx *tx, uint32_t word_index);

@@ -344,9 +344,16 @@ static int tx_run(struct semtx *tx, semtx_build *build, void *context)
 }
 
 /*
- * Two sizes, so that the usual call does not pay for the stack of the largest.  use: the transaction is
- * only handed to build, once, and nothing is committed.
+ * Two sizes, so that the usual call does not pay for the stack of the largest; and one in memory of the
+ * caller's.  use: the transaction is only handed to build, once, and nothing is committed.
  */
+static int run_prepared(struct semtx *tx, semtx_build *build, void *context, bool use)
+{
+	tx->n = 0;
+	tx_reset(tx);
+	return use ? build(tx, context) : tx_run(tx, build, context);
+}
+
 static __attribute__((noinline)) int run_small(struct semtx *tx, semtx_build *build, void *context,
 					       bool use)
 {
@@ -357,15 +364,13 @@ static __attribute__((noinline)) int run_small(struct semtx *tx, semtx_build *bu
 	tx->marks = marks;
 	tx->buckets = NULL;
 	tx->chain = NULL;
-	tx->n = 0;
 	tx->n_max = MCAS_SMALL_MAX;
-	tx->large = false;
-	tx_reset(tx);
-	return use ? build(tx, context) : tx_run(tx, build, context);
+	tx->is_largest = false;
+	return run_prepared(tx, build, context, use);
 }
 
 static __attribute__((noinline)) int run_large(struct semtx *tx, semtx_build *build, void *context,
-					       bool use)
+					       bool use, bool is_largest)
 {
 	struct mcas_change changes[MCAS_LARGE_MAX];
 	struct semtx_mark marks[MCAS_LARGE_MAX];
@@ -376,33 +381,65 @@ static __attribute__((noinline)) int run_large(struct semtx *tx, semtx_build *bu
 	tx->marks = marks;
 	tx->buckets = buckets;
 	tx->chain = chain;
-	tx->n = 0;
 	tx->n_max = MCAS_LARGE_MAX;
-	tx->large = true;
-	tx_reset(tx);
-	return use ? build(tx, context) : tx_run(tx, build, context);
+	tx->is_largest = is_largest;
+	return run_prepared(tx, build, context, use);
 }
 
-static int run(struct semtx *tx, semtx_build *build, void *context, bool use)
+/* What one word of a transaction takes. */
+#define TX_WORD_SIZE (sizeof(struct mcas_change) + sizeof(struct semtx_mark) + sizeof(uint16_t))
+STATIC_ASSERT(MCAS_WORDS_MAX < UINT16_MAX);
+
+size_t semset_set_all_size(const struct semset *set)
+{
+	uint32_t n_max = set->layout.large_max;
+
+	return n_max > MCAS_LARGE_MAX ? n_max * TX_WORD_SIZE : 0;
+}
+
+static __attribute__((noinline)) int run_huge(struct semtx *tx, semtx_build *build, void *context,
+					      void *memory)
+{
+	uint16_t buckets[SEMTX_BUCKETS] = { 0 };
+	uint32_t n_max = tx->set->layout.large_max;
+
+	tx->changes = memory;
+	tx->marks = (struct semtx_mark *)(void *)(tx->changes + n_max);
+	tx->buckets = buckets;
+	tx->chain = (uint16_t *)(void *)(tx->marks + n_max);
+	tx->n_max = n_max;
+	tx->is_largest = true;
+	return run_prepared(tx, build, context, false);
+}
+
+static int run(struct semtx *tx, semtx_build *build, void *context, void *memory, bool use)
 {
 	int outcome;
 
 	tx->budget = SEMTX_BUDGET;
 	outcome = run_small(tx, build, context, use);
 	if (outcome == SEMTX_FULL)
-		outcome = run_large(tx, build, context, use);
+		outcome = run_large(tx, build, context, use, !memory);
+	if (outcome == SEMTX_FULL && memory)
+		outcome = run_huge(tx, build, context, memory);
 	return outcome == SEMTX_FULL ? SEMSET_E_NOMEM : outcome;
 }
 
-int semtx_run(struct semset *set, const struct actor *actor, semtx_build *build, void *context,
-	      struct wakes *wakes)
+int semtx_run_in(struct semset *set, const struct actor *actor, semtx_build *build, void *context,
+		 struct wakes *wakes, void *memory)
 {
 	struct semtx tx;
 
 	tx.set = set;
 	tx.actor = actor;
 	tx.wakes = wakes;
-	return run(&tx, build, context, false);
+	return run(&tx, build, context, memory, false);
+}
+
+int semtx_run(struct semset *set, const struct actor *actor, semtx_build *build, void *context,
+	      struct wakes *wakes)
+{
+	return semtx_run_in(set, actor, build, context, wakes, NULL);
 }
 
 int semtx_scratch(struct semset *set, semtx_build *use, void *context)
@@ -412,5 +449,5 @@ int semtx_scratch(struct semset *set, semtx_build *use, void *context)
 	tx.set = set;
 	tx.actor = NULL;
 	tx.wakes = NULL;
-	return run(&tx, use, context, true);
+	return run(&tx, use, context, NULL, true);
 }

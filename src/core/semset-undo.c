@@ -109,7 +109,7 @@ static int grants_void(struct semtx *tx, const struct assignment *assignment)
 		if (k == wait.array.n_ops)
 			continue;
 		if (semtx_add(tx, word_index, word, &entry))
-			return tx->large ? 0 : SEMTX_FULL;
+			return tx->is_largest ? 0 : SEMTX_FULL;
 		semtx_set_payload(tx, entry,
 				  sleeper_payload(SLEEPER_DONE, sleeper_argument(word) | DONE_VOID));
 	}
@@ -119,11 +119,16 @@ static int grants_void(struct semtx *tx, const struct assignment *assignment)
 static int build_assignment(struct semtx *tx, void *context)
 {
 	const struct assignment *assignment = context;
-	uint32_t i, entry, payload, epoch;
+	uint32_t i, index, entry, payload, epoch;
+	uint64_t found, word;
 	int rc;
 
 	for (i = 0; i < assignment->n; i++) {
-		rc = semtx_entry(tx, sem_word_index(tx->set, assignment->first + i), &entry);
+		/* Not semtx_entry(), which looks for the word: in a large set that takes a while. */
+		index = sem_word_index(tx->set, assignment->first + i);
+		if (semset_look(tx->set, index, &found, &word) != MCAS_DONE)
+			return SEMSET_E_CORRUPT;
+		rc = semtx_add(tx, index, word, &entry);
 		if (rc)
 			return rc;
 		payload = semtx_payload(tx, entry);
@@ -192,15 +197,19 @@ static void undo_sweep(struct semset *set, const struct actor *actor, uint32_t f
 }
 
 static int assign(struct semset *set, const struct actor *actor, struct assignment *assignment,
-		  struct wakes *wakes)
+		  void *memory, struct wakes *wakes)
 {
 	int outcome;
 
-	outcome = semtx_run(set, actor, build_assignment, assignment, wakes);
-	if (outcome != SEMSET_DONE && outcome != SEMSET_MORE)
-		return outcome;
-	undo_sweep(set, actor, assignment->first, assignment->n);
-	return outcome;
+	wakes->n = 0;
+	if (semset_is_removed(set))
+		return SEMSET_E_REMOVED;
+	outcome = semtx_run_in(set, actor, build_assignment, assignment, wakes, memory);
+	if (outcome == SEMSET_DONE || outcome == SEMSET_MORE) {
+		undo_sweep(set, actor, assignment->first, assignment->n);
+		semset_set_ctime(set, actor->now_s);
+	}
+	return semwait_finish(set, actor, outcome, wakes);
 }
 
 int semset_set_value(struct semset *set, const struct actor *actor, uint32_t sem_num, uint32_t value,
@@ -208,43 +217,18 @@ int semset_set_value(struct semset *set, const struct actor *actor, uint32_t sem
 {
 	uint16_t values[1] = { (uint16_t)value };
 	struct assignment assignment = { values, sem_num, 1 };
-	int outcome;
 
 	ASSERT(sem_num < set->layout.n_sems);
 	ASSERT(value <= ABI_SEMVMX);
-	ret_wakes->n = 0;
-	if (semset_is_removed(set))
-		return SEMSET_E_REMOVED;
-	outcome = assign(set, actor, &assignment, ret_wakes);
-	if (outcome == SEMSET_DONE || outcome == SEMSET_MORE)
-		semset_set_ctime(set, actor->now_s);
-	return semwait_finish(set, actor, outcome, ret_wakes);
+	return assign(set, actor, &assignment, NULL, ret_wakes);
 }
 
-/* Atomic for sets of up to MCAS_LARGE_MAX semaphores; larger ones change piece by piece. */
-int semset_set_all(struct semset *set, const struct actor *actor, const uint16_t *values,
+int semset_set_all(struct semset *set, const struct actor *actor, const uint16_t *values, void *memory,
 		   struct wakes *ret_wakes)
 {
-	uint32_t n_sems = set->layout.n_sems;
-	struct assignment assignment;
-	int outcome = SEMSET_DONE;
-	bool more = false;
-	uint32_t first;
+	struct assignment assignment = { values, 0, set->layout.n_sems };
 
-	ret_wakes->n = 0;
-	if (semset_is_removed(set))
-		return SEMSET_E_REMOVED;
-	for (first = 0; first < n_sems; first += assignment.n) {
-		assignment.values = values + first;
-		assignment.first = first;
-		assignment.n = u32_min(n_sems - first, MCAS_LARGE_MAX);
-		outcome = assign(set, actor, &assignment, ret_wakes);
-		if (outcome != SEMSET_DONE && outcome != SEMSET_MORE)
-			return outcome;
-		more |= outcome == SEMSET_MORE;
-	}
-	semset_set_ctime(set, actor->now_s);
-	return semwait_finish(set, actor, more ? SEMSET_MORE : SEMSET_DONE, ret_wakes);
+	return assign(set, actor, &assignment, memory, ret_wakes);
 }
 
 /* --- exit ----------------------------------------------------------------------------------------- */
@@ -304,7 +288,7 @@ static int build_drain(struct semtx *tx, void *context)
 
 	for (sem = drain->first; sem < tx->set->layout.n_sems; sem++) {
 		rc = drain_one(tx, drain->row, sem);
-		if (rc == SEMTX_FULL && tx->large)
+		if (rc == SEMTX_FULL && tx->is_largest)
 			break;
 		if (rc)
 			return rc;
@@ -520,11 +504,9 @@ static int sleepers_end(struct semset *set, const struct actor *actor, bool keep
 
 static void slots_recover(struct semset *set, uint64_t client)
 {
-	struct mcas mcas = set->mcas;
+	struct mcas mcas;
 
-	if (!shared32_load(&semset_header(set)->large_backed))
-		mcas.large = NULL;
-	if (semset_slots_backed(set))
+	if (semset_backed_slots(set, &mcas))
 		mcas_recover(&mcas, client);
 }
 

@@ -129,7 +129,7 @@ static int wait_judge(struct semtx *tx, const struct semwait *wait, bool *ret_en
 	if (outcome == SEMSET_BLOCKED && semtx_find(tx, obstacle) == UINT32_MAX &&
 	    array_is_touched(tx, &wait->array))
 		rc = semtx_add(tx, obstacle, old, &entry);
-	if (rc == SEMTX_FULL && tx->large) {
+	if (rc == SEMTX_FULL && tx->is_largest) {
 		tx->more = true; /* decided after the commit, by a transaction of its own */
 		rc = 0;
 	}
@@ -300,7 +300,7 @@ __attribute__((noinline)) int semwait_grant(struct semtx *tx)
 			break;
 		}
 		rc = grant_one(tx, &wait, best.index);
-		if (rc == SEMTX_FULL && tx->large) {
+		if (rc == SEMTX_FULL && tx->is_largest) {
 			tx->more = true;
 			break;
 		}

@@ -43,7 +43,9 @@ int semset_layout(uint32_t n_sems, struct semset_layout *ret_layout)
 	layout.resident_off = layout.slots_off + mcas_slots_size();
 	layout.large_off = ALIGN_UP(
 		layout.resident_off + mcas_resident_size(SEMSET_RESIDENT_SLOTS), SEMSET_PAGE);
-	layout.words_off = ALIGN_UP(layout.large_off + mcas_large_size(), SEMSET_PAGE);
+	layout.large_max = u32_max(MCAS_LARGE_MAX, n_sems + SEMSET_GRANTS_BESIDE_ALL);
+	layout.words_off =
+		ALIGN_UP(layout.large_off + mcas_large_size(layout.large_max), SEMSET_PAGE);
 	layout.records_off = ALIGN_UP(
 		layout.words_off + layout.n_sleepers * sizeof(struct shared64), SEMSET_PAGE);
 	layout.owners_off = ALIGN_UP(
@@ -62,6 +64,7 @@ static uint64_t layout_signature(const struct semset_layout *layout)
 		layout->n_sems,	     layout->n_sleepers,  layout->n_rows,    layout->n_rows_first,
 		layout->sems_off,    layout->slots_off,	  layout->large_off, layout->words_off,
 		layout->records_off, layout->owners_off,  layout->rows_off,  layout->size,
+		layout->large_max,
 		MCAS_SMALL_MAX,	     MCAS_SMALL_SLOTS,	  MCAS_LARGE_MAX,    MCAS_LARGE_SLOTS,
 		SEMSET_VERSION,	     SEMSET_RECORD_OPS,   SEMSET_RESIDENT_SLOTS,
 	};
@@ -100,8 +103,8 @@ int semset_bind(struct semset *set, void *base, uint64_t size)
 	    shared64_load(&header->signature) != layout_signature(&bound.layout) ||
 	    size < bound.layout.size)
 		return SEMSET_E_CORRUPT;
-	mcas_init(&bound.mcas, base, bound.layout.size, bound.layout.slots_off,
-		  bound.layout.large_off);
+	mcas_init(&bound.mcas, base, bound.layout.size, bound.layout.slots_off);
+	mcas_init_large(&bound.mcas, bound.layout.large_off, bound.layout.large_max);
 	mcas_init_resident(&bound.mcas, bound.layout.resident_off, SEMSET_RESIDENT_SLOTS);
 	bound.base = base;
 	bound.sleepers.word_index = (uint32_t)(bound.layout.words_off / 8);
@@ -145,7 +148,7 @@ bool semset_growth(const struct semset *set, int outcome, struct semset_growth *
 	case SEMSET_GROW_SLOTS:
 		break;
 	case SEMSET_GROW_LARGE:
-		growth_add(&growth, layout->large_off, layout->large_off + mcas_large_size());
+		growth_add(&growth, layout->large_off, layout->large_off + mcas_large_size(layout->large_max));
 		break;
 	case SEMSET_GROW_SLEEPERS:
 		n = semset_sleepers_backed(set);
@@ -614,7 +617,7 @@ static bool verify_rows(struct semset *set)
 bool semset_verify(struct semset *set)
 {
 	struct semset_header *header = semset_header(set);
-	struct mcas mcas = set->mcas;
+	struct mcas mcas;
 	uint32_t i;
 
 	if (shared32_load(&header->magic) != SEMSET_MAGIC ||
@@ -625,9 +628,7 @@ bool semset_verify(struct semset *set)
 		if (mcas_is_mark(shared64_load(&semset_cell(set, i)->word)))
 			return false;
 	}
-	if (!shared32_load(&header->large_backed))
-		mcas.large = NULL;
-	if (semset_slots_backed(set) && !mcas_verify(&mcas))
+	if (semset_backed_slots(set, &mcas) && !mcas_verify(&mcas))
 		return false;
 	if (semtx_scratch(set, verify_sleepers, NULL) != SEMSET_DONE)
 		return false;

@@ -52,6 +52,7 @@ struct semset_layout {
 	uint64_t slots_off;
 	uint64_t resident_off; /* right after the others: backed together */
 	uint64_t large_off;
+	uint32_t large_max;    /* words a large descriptor takes */
 	uint64_t words_off;   /* sleepers' state words */
 	uint64_t records_off; /* sleepers' records */
 	uint64_t owners_off;  /* undo rows' owners */
@@ -150,11 +151,15 @@ int semset_cancel(struct semset *set, const struct actor *actor, struct semset_s
  */
 int semset_settle(struct semset *set, const struct actor *actor, struct wakes *ret_wakes);
 
-/* SETVAL: sem_num and value are in range.  SETALL: values[n_sems], all in range. */
+/*
+ * SETVAL: sem_num and value are in range.  SETALL: values[n_sems], all in range; memory: as many bytes as
+ * semset_set_all_size() says (0 but for sets of more than a thousand), for a pointer, during the call.
+ */
+size_t semset_set_all_size(const struct semset *set);
 int semset_set_value(struct semset *set, const struct actor *actor, uint32_t sem_num,
 		     uint32_t value, struct wakes *ret_wakes);
 int semset_set_all(struct semset *set, const struct actor *actor, const uint16_t *values,
-		   struct wakes *ret_wakes);
+		   void *memory, struct wakes *ret_wakes);
 
 /*
  * Snapshots (PSX-23), DONE or E_CORRUPT.  None of these writes: a read-only mapping will do.  While

@@ -72,7 +72,7 @@ static void reset(void)
 	if (mcas_slots_size() > sizeof(memory.slots) ||
 	    mcas_resident_size(RESIDENT) > sizeof(memory.resident))
 		abort();
-	mcas_init(&mcas, &memory, sizeof(memory), offsetof(__typeof__(memory), slots), 0);
+	mcas_init(&mcas, &memory, sizeof(memory), offsetof(__typeof__(memory), slots));
 	mcas_init_resident(&mcas, offsetof(__typeof__(memory), resident), RESIDENT);
 	for (i = 0; i < EXPLORE_ACTORS_MAX; i++) {
 		struct actor self = { .client = client_of(i), .hint = i };

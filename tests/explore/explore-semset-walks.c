@@ -432,7 +432,7 @@ static void reset(void)
 		(void)semset_growth(&set, part, &growth);
 		semset_grown(&set, &growth);
 	}
-	(void)semset_set_all(&set, &setter, plan->values, &wakes);
+	(void)semset_set_all(&set, &setter, plan->values, NULL, &wakes);
 }
 
 static const char *check(uint32_t stopped, uint32_t killed)

@@ -174,7 +174,7 @@ static int carry_out(const struct actor *self, const struct call *call)
 	case CALL_SETALL:
 		for (i = 0; i < PLAY_SEMS; i++)
 			values[i] = (uint16_t)call->ops[i].sem_op;
-		return settled(self, semset_set_all(&set, self, values, &wakes), &wakes);
+		return settled(self, semset_set_all(&set, self, values, NULL, &wakes), &wakes);
 	case CALL_REMOVE:
 		remove_set(self);
 		break;

@@ -32,6 +32,12 @@ void semset_file_init(struct semset_file *file, uint32_t n_sems)
 	semset_format(file->base, &layout, 1000);
 	if (semset_bind(&file->set, file->base, layout.size) != SEMSET_DONE)
 		die("semset_bind");
+	file->memory = NULL;
+	if (semset_set_all_size(&file->set) > 0) {
+		file->memory = malloc(semset_set_all_size(&file->set));
+		if (!file->memory)
+			die("malloc");
+	}
 }
 
 void semset_file_deinit(struct semset_file *file)
@@ -39,6 +45,8 @@ void semset_file_deinit(struct semset_file *file)
 	if (file->mapping && munmap(file->mapping, file->mapping_size) != 0)
 		die("munmap");
 	file->mapping = NULL;
+	free(file->memory);
+	file->memory = NULL;
 }
 
 bool semset_file_grow(struct semset_file *file, int outcome)
@@ -101,7 +109,7 @@ int semset_file_set_all(struct semset_file *file, const struct actor *actor, con
 	int outcome;
 
 	do
-		outcome = semset_set_all(&file->set, actor, values, ret_wakes);
+		outcome = semset_set_all(&file->set, actor, values, file->memory, ret_wakes);
 	while (semset_file_grow(file, outcome));
 	return outcome;
 }

@@ -19,6 +19,7 @@ struct semset_file {
 	uint8_t *mapping; /* with a closed page before and after */
 	size_t mapping_size;
 	uint32_t n_growths;
+	void *memory; /* for SETALL, or NULL */
 };
 
 /* An empty set.  Ends the program on failure. */

@@ -151,7 +151,7 @@ static const char *step_assign(struct step *step, const struct actor *actor,
 		values[i] = (uint16_t)decode_value(step);
 	for (;;) {
 		if (all)
-			outcome = semset_set_all(&step->set, actor, values, &wakes);
+			outcome = semset_set_all(&step->set, actor, values, NULL, &wakes);
 		else
 			outcome = semset_set_value(&step->set, actor, sem_num, values[0], &wakes);
 		if (!is_growth(outcome))

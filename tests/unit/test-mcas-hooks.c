@@ -59,7 +59,8 @@ uint64_t hook_value(const volatile void *address, uint64_t value)
 static void file_reset(void)
 {
 	memset(file, 0, sizeof(file));
-	mcas_init(&mcas, file, sizeof(file), SLOTS_OFF, LARGE_OFF);
+	mcas_init(&mcas, file, sizeof(file), SLOTS_OFF);
+	mcas_init_large(&mcas, LARGE_OFF, MCAS_LARGE_MAX);
 	mcas_init_resident(&mcas, RESIDENT_OFF, N_RESIDENT);
 	steps_left = 0;
 	slot_a = MCAS_SLOT_NONE;

@@ -540,7 +540,7 @@ static void call_everything(struct semset_file *file, uint64_t *seed)
 	(void)semset_settle(set, &actor, &wakes);
 	assert_true(wakes.n <= WAKES_MAX);
 	(void)semset_set_value(set, &actor, 0, 1, &wakes);
-	(void)semset_set_all(set, &actor, values, &wakes);
+	(void)semset_set_all(set, &actor, values, NULL, &wakes);
 	(void)semset_get_all(set, values);
 	(void)semset_get_value(set, 0, &a);
 	(void)semset_get_counts(set, 0, &a, &b);
