@@ -16,6 +16,7 @@
  * a new version, and one of the two fails.
  * The same argument lets a commit clear the flags of words that no remaining sleeper names.
  */
+#include "core/mcas-internal.h"
 #include "core/semset-internal.h"
 
 static struct abi_sembuf op_unpack(uint64_t word)
@@ -500,11 +501,14 @@ int semwait_register(struct semset *set, const struct actor *actor, const struct
 
 /* --- leaving -------------------------------------------------------------------------------------- */
 
-/* A sleeper's state, checked: the caller's struct may have been filled from a file that lies. */
+/*
+ * A sleeper's state, checked: the caller's struct may have been filled from a file that lies.  What a
+ * stopped process has left in the word is settled: while it stood there nobody could sleep on it.
+ */
 static int sleeper_look(struct semset *set, const struct semset_sleeper *sleeper, uint64_t *ret_word)
 {
 	if (sleeper->index >= semset_sleepers_backed(set) ||
-	    mcas_read(&set->mcas, sleeper_word(&set->sleepers, sleeper->index), ret_word))
+	    mcas_word_settled(&set->mcas, sleeper_word(&set->sleepers, sleeper->index), ret_word))
 		return SEMSET_E_CORRUPT;
 	return 0;
 }
