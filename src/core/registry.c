@@ -254,30 +254,42 @@ void registry_drop(struct registry *registry, enum ipc_kind kind, int32_t id)
 	table_put(&table, index, &record);
 }
 
-int registry_client_add(struct registry *registry, uint32_t pid, uint32_t uid, uint64_t start_time,
-			uint64_t *ret_client)
+int registry_client_next(const struct registry *registry, uint64_t *ret_client)
 {
 	struct table table = table_of(registry, TABLE_CLIENTS);
 	uint32_t row = table_find_free(&table, 0, table.n);
 	/* 32 bits, as an identity has 48 (mcas.h); the same one comes back after 4 * 10^9 processes. */
 	uint64_t generation = (uint32_t)(shared64_load(&table.head->last) + 1);
-	union record record;
 
-	ASSERT(pid != 0);
 	if (row == table.n)
 		return REGISTRY_E_FULL;
 	if (generation == 0)
 		generation = 1;
+	*ret_client = generation << 16 | (row + 1);
+	return 0;
+}
+
+int registry_client_add(struct registry *registry, uint32_t pid, uint32_t uid, uint64_t start_time,
+			uint64_t *ret_client)
+{
+	struct table table = table_of(registry, TABLE_CLIENTS);
+	union record record;
+	uint64_t client;
+	int r = registry_client_next(registry, &client);
+
+	ASSERT(pid != 0);
+	if (r != 0)
+		return r;
 	memset(&record, 0, sizeof(record));
 	record.client = (struct registry_client){
-		.client = generation << 16 | (row + 1),
+		.client = client,
 		.pid = pid,
 		.uid = uid,
 		.start_time = start_time,
 	};
-	shared64_store(&table.head->last, generation);
-	table_put(&table, row, &record);
-	*ret_client = record.client.client;
+	shared64_store(&table.head->last, client >> 16);
+	table_put(&table, (uint32_t)(client & 0xffff) - 1, &record);
+	*ret_client = client;
 	return 0;
 }
 

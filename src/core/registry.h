@@ -132,6 +132,8 @@ void registry_put(struct registry *registry, enum ipc_kind kind, const struct re
 /* Frees the slot of id. */
 void registry_drop(struct registry *registry, enum ipc_kind kind, int32_t id);
 
+/* The identity registry_client_add will give next.  0 or E_FULL. */
+int registry_client_next(const struct registry *registry, uint64_t *ret_client);
 /* Adds a process: gives it an identity.  0 or E_FULL. */
 int registry_client_add(struct registry *registry, uint32_t pid, uint32_t uid, uint64_t start_time,
 			uint64_t *ret_client);

@@ -39,24 +39,42 @@ static void refuse(struct turn *turn, uint32_t session, int32_t error, const cha
 	turn_session_end(turn, session);
 }
 
-/* A process not known yet: identity, then ledger, then the watch.  0 or errno. */
+/* The ledger is made for who asks now, whoever the process was when it became a client.  0 or errno. */
+static int32_t client_make_ledger(struct turn *turn, uint64_t client)
+{
+	const struct service_storage *storage = turn->service->storage;
+	const struct event *event = turn->event;
+	struct registry_client owner = {
+		.client = client,
+		.pid = event->pid,
+		.uid = event->uid,
+		.start_time = event->start_time,
+	};
+
+	return storage_error(storage->ledger_make(storage->context, &owner, event->gid));
+}
+
+/*
+ * A process not known yet: ledger, then its row, then the watch.  A daemon killed between the first
+ * two leaves a file that is nobody's; the other way round, a process that never gets a ledger.
+ * 0 or errno.
+ */
 static int32_t client_add(struct turn *turn, uint64_t *ret_client)
 {
 	const struct event *event = turn->event;
 	struct service *service = turn->service;
 	struct effect *effect;
-	uint64_t client;
+	uint64_t client, added = 0;
 	int32_t error;
 
-	if (registry_client_add(service->registry, event->pid, event->uid, event->start_time,
-				&client) != 0)
+	if (registry_client_next(service->registry, &client) != 0)
 		return ABI_ENOSPC;
-	error = storage_error(service->storage->ledger_make(
-		service->storage->context, client, event->pid, event->uid, event->gid));
-	if (error != 0) {
-		registry_client_drop(service->registry, client);
+	error = client_make_ledger(turn, client);
+	if (error != 0)
 		return error;
-	}
+	(void)registry_client_add(service->registry, event->pid, event->uid, event->start_time,
+				  &added); /* there is room */
+	ASSERT(added == client);
 	service->n_clients++;
 	effect = turn_effect(turn, EFFECT_WATCH);
 	effect->client = client;
@@ -69,15 +87,12 @@ static int32_t client_add(struct turn *turn, uint64_t *ret_client)
 /* A known process; after an exec it may have another uid, which then must own the ledger. */
 static int32_t client_renew(struct turn *turn, uint64_t client)
 {
-	const struct event *event = turn->event;
-	const struct service_storage *storage = turn->service->storage;
 	struct service_client *entry = service_client_of(turn->service, client);
 	int32_t error;
 
 	if (!entry->ledger_is_stale)
 		return 0;
-	error = storage_error(storage->ledger_make(storage->context, client, event->pid, event->uid,
-						   event->gid));
+	error = client_make_ledger(turn, client);
 	if (error == 0)
 		entry->ledger_is_stale = false;
 	return error;

@@ -103,8 +103,11 @@ struct service_storage {
 		   const struct registry_object *before, uint64_t qbytes);
 	/* Ends the object: sleepers get EIDRM, the file goes. */
 	void (*destroy)(void *context, enum ipc_kind kind, int32_t id);
-	/* Ledger of a new client (or of one that exec'ed: made empty again). */
-	int (*ledger_make)(void *context, uint64_t client, uint32_t pid, uint32_t uid, uint32_t gid);
+	/*
+	 * Ledger of a new client, which the registry does not know yet, or of one that exec'ed: made
+	 * empty again.  owner: the client, with the uid that it has now.
+	 */
+	int (*ledger_make)(void *context, const struct registry_client *owner, uint32_t gid);
 	/*
 	 * Attachments of a segment, over all ledgers and unregistered children, right now.  exact
 	 * false: it is enough to tell none from some, and stamps are wanted only if there are none.

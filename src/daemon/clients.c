@@ -209,11 +209,11 @@ static bool clients_give_spare(struct clients *clients)
 	return is_given;
 }
 
-int clients_make_ledger(struct clients *clients, const struct registry_client *known, uint32_t uid,
-			uint32_t gid)
+int clients_make_ledger(struct clients *clients, const struct registry_client *known, uint32_t gid)
 {
+	bool is_new = !clients_find(clients, known->client);
 	struct client *client = clients_take(clients, known);
-	struct client made = {.ledger_uid = uid};
+	struct client made = {.ledger_uid = known->uid};
 	struct client_uses uses = {.to = &made.ledger};
 	int r;
 
@@ -232,7 +232,7 @@ int clients_make_ledger(struct clients *clients, const struct registry_client *k
 	if (r < 0) {
 		clients_lose_ledger(&made);
 		(void)unlinkat(clients->ledgers_fd, LEDGER_INTERIM, 0); /* may not be there */
-		if (client->process_fd < 0)
+		if (is_new)
 			clients_forget(clients, known->client);
 		return r;
 	}

@@ -40,11 +40,10 @@ uint32_t client_row(uint64_t client);
 struct client *clients_find(const struct clients *clients, uint64_t client);
 
 /*
- * A new, empty ledger owned by uid and gid, for a new client or for one that runs another image:
- * then the objects it uses stay noted.  known: from the registry.  0 or -errno.
+ * A new, empty ledger owned by known->uid and gid, for a new client or for one that runs another
+ * image: then the objects it uses stay noted.  0 or -errno.
  */
-int clients_make_ledger(struct clients *clients, const struct registry_client *known, uint32_t uid,
-			uint32_t gid);
+int clients_make_ledger(struct clients *clients, const struct registry_client *known, uint32_t gid);
 /* Fills up what is kept back of storage, if there is any to be had. */
 void clients_keep_spare(struct clients *clients);
 /* A client of an earlier daemon, with the ledger it has, if that can be used.  0 or -errno. */

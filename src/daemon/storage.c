@@ -438,15 +438,11 @@ void storage_sweep(struct daemon *daemon)
 	(void)closedir(dir); /* only read */
 }
 
-static int storage_ledger_make(void *context, uint64_t client, uint32_t pid, uint32_t uid,
-			       uint32_t gid)
+static int storage_ledger_make(void *context, const struct registry_client *owner, uint32_t gid)
 {
 	struct daemon *daemon = context;
-	struct registry_client known;
 
-	if (registry_client_get(&daemon->ns.registry, client, &known) != 0 || known.pid != pid)
-		return ESRCH;
-	return -clients_make_ledger(&daemon->clients, &known, uid, gid);
+	return -clients_make_ledger(&daemon->clients, owner, gid);
 }
 
 static bool storage_has_exited(void *context, uint64_t client)

@@ -170,16 +170,15 @@ static void attachments_forget(struct world *world, uint64_t client)
 			world->attachments[i] = (struct world_attach){ 0 };
 }
 
-static int storage_ledger_make(void *context, uint64_t client, uint32_t pid, uint32_t uid,
-			       uint32_t gid)
+static int storage_ledger_make(void *context, const struct registry_client *owner, uint32_t gid)
 {
 	struct world *world = context;
-	struct world_ledger *ledger = ledger_find(world, client);
+	struct world_ledger *ledger = ledger_find(world, owner->client);
 	bool watched = ledger && ledger->watched;
 	int error;
 
 	(void)gid; /* the world has no groups */
-	must(client != 0);
+	must(owner->client != 0);
 	moment(world);
 	if (call_fails(world, WORLD_LEDGER_MAKE, &error))
 		return error;
@@ -188,8 +187,9 @@ static int storage_ledger_make(void *context, uint64_t client, uint32_t pid, uin
 	if (!ledger)
 		return 28;
 	*ledger = (struct world_ledger){
-		.client = client, .pid = pid, .uid = uid, .watched = watched };
-	attachments_forget(world, client);
+		.client = owner->client, .pid = owner->pid, .uid = owner->uid,
+		.watched = watched, .known = watched };
+	attachments_forget(world, owner->client);
 	moment(world);
 	return 0;
 }
@@ -347,14 +347,9 @@ static void service_begin(struct world *world)
 	while (service_next_known(world->service, &known)) {
 		struct world_ledger *ledger = ledger_find(world, known.client);
 
-		/* None: the last daemon was killed before it made one. */
-		if (!ledger)
-			ledger = ledger_find(world, 0);
 		must(ledger != NULL);
-		if (ledger->client == 0)
-			*ledger = (struct world_ledger){
-				.client = known.client, .pid = known.pid, .exited = true };
 		ledger->watched = true;
+		ledger->known = true;
 	}
 }
 
@@ -431,7 +426,7 @@ static void files_sweep(struct world *world)
 
 		if (client == 0 || registry_client_get(&world->registry, client, &known) == 0)
 			continue;
-		must(world->ledgers[i].settled);
+		must(world->ledgers[i].settled || !world->ledgers[i].known);
 		attachments_forget(world, client);
 		world->ledgers[i] = (struct world_ledger){ 0 };
 	}
@@ -506,6 +501,7 @@ static void effect_carry_out(struct world *world, const struct effect *effect)
 		ledger = ledger_find(world, effect->client);
 		must(ledger && !ledger->watched && ledger->pid == effect->pid);
 		ledger->watched = true;
+		ledger->known = true;
 		break;
 	case EFFECT_FORGET:
 		ledger = ledger_find(world, effect->client);

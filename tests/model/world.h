@@ -52,6 +52,7 @@ struct world_ledger {
 	bool exited; /* what has_exited says */
 	bool settled; /* what it held, after its end */
 	bool watched;
+	bool known; /* its client was in the registry once */
 };
 
 struct world_session {
@@ -108,7 +109,7 @@ void world_init(struct world *world, uint32_t owner_uid);
 void world_deinit(struct world *world);
 /*
  * The daemon is killed and started again: sessions are gone, the registry and files are not.  What
- * ledgers say has exited is the caller's to tell with EVENT_EXITED, as is a process without ledger.
+ * ledgers say has exited is the caller's to tell with EVENT_EXITED.
  */
 void world_restart(struct world *world);
 

@@ -389,10 +389,13 @@ static void identities_are_never_used_again(void **state)
 	struct registry_client client;
 	uint64_t first = 0;
 	uint64_t second = 0;
+	uint64_t next = 0;
 
 	(void)state;
+	assert_int_equal(registry_client_next(&registry, &next), 0);
 	assert_int_equal(registry_client_add(&registry, 10, 1000, 5, &first), 0);
 	assert_int_equal(first & 0xffff, 1);
+	assert_int_equal(first, next);
 	registry_client_drop(&registry, first);
 	assert_int_equal(registry_client_get(&registry, first, &client), REGISTRY_E_ABSENT);
 	assert_int_equal(registry_client_add(&registry, 10, 1000, 6, &second), 0);
