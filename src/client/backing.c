@@ -79,7 +79,7 @@ static int backing_open_file(int32_t id, uint32_t need)
 	fd = process_open(path, mode | O_NOFOLLOW | O_NONBLOCK);
 	switch (fd) {
 	case -ENOENT:
-		return -EINVAL;
+		return ns_missing();
 	case -EPERM:
 	case -EROFS:
 	case -EACCES:

@@ -143,6 +143,14 @@ void ns_complain(const char *reason)
 	(void)raw_call3(SYS_write, 2, message, used); /* nowhere to report that it cannot be said */
 }
 
+int ns_missing(void)
+{
+	if (ns_exists(ns_dir))
+		return -EINVAL;
+	ns_complain("it has been removed, or is outside the root directory of this process");
+	return -ENOSYS;
+}
+
 static const char *ns_reason(int error)
 {
 	switch (error) {

@@ -31,6 +31,12 @@ const char *ns_directory(void);
 /* True if there is a namespace in the directory, with or without a daemon. */
 bool ns_exists(const char *directory);
 
+/*
+ * What it means that a file of the namespace is not there: -EINVAL, it was removed this moment; -ENOSYS,
+ * after a message: the whole directory is out of reach, as after a chroot.
+ */
+int ns_missing(void);
+
 /* One line on the process's standard error, once a process. */
 void ns_complain(const char *reason);
 

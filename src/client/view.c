@@ -199,8 +199,8 @@ static int view_open_file(enum ipc_kind kind, int32_t id, uint32_t need, bool *r
 		fd = process_open(path, O_RDONLY | flags);
 	}
 	switch (fd) {
-	case -ENOENT: /* removed this moment */
-		return -EINVAL;
+	case -ENOENT:
+		return ns_missing();
 	case -EACCES:
 	case -EPERM:
 	case -EROFS:
