@@ -49,8 +49,14 @@ static uint8_t *file; /* FILE_SIZE bytes */
 static bool alone; /* in a namespace of our own */
 static struct actor actor = { .client = 1 };
 
-/* Before any thread of a fuzzer: an unprivileged user needs a user namespace as well. */
-__attribute__((constructor)) static void go_alone(void)
+/*
+ * Before any thread of a fuzzer: an unprivileged user needs a user namespace as well.  AFL++ has no
+ * threads, but attaches memory of its own namespace first: with the first input.
+ */
+#ifndef __AFL_COMPILER
+__attribute__((constructor))
+#endif
+static void go_alone(void)
 {
 	alone = unshare(CLONE_NEWIPC) == 0 || unshare(CLONE_NEWUSER | CLONE_NEWIPC) == 0;
 }
@@ -328,6 +334,8 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 	uint8_t code = fuzz_u8(&input);
 
 	hooks_reset();
+	if (!alone)
+		go_alone();
 	if (!alone) {
 		FUZZ_SAY("no IPC namespace of its own: nothing is done");
 		return 0;

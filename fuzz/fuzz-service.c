@@ -32,7 +32,6 @@ static const uint64_t sizes[] = { 0, 1, 2, 4096, 4097, 32000, 32001, UINT64_C(1)
 static const uint32_t types[] = { PROTO_CREATE, PROTO_SET, PROTO_REMOVE, PROTO_SHM_STAT,
 				  PROTO_SHM_LOCK, PROTO_SETTLE, PROTO_PING, PROTO_CREATE };
 
-static const char *const kinds[IPC_KIND_COUNT] = { "shm", "sem", "msg" };
 static const char *const calls[WORLD_CALL_COUNT] = { "create", "set",	 "destroy",
 						      "ledger", "sum", "settle" };
 
@@ -110,43 +109,6 @@ static struct proto_message pick_request(struct play *play)
 	return message;
 }
 
-static void say_request(uint32_t session, const struct proto_message *message)
-{
-	const struct proto_create *create = &message->create;
-	const struct proto_set *set = &message->set;
-
-	if (message->type == PROTO_CREATE)
-		FUZZ_SAY("session %u: create %s key %d size %llu flags %o", session,
-			 kinds[create->kind], create->key, (unsigned long long)create->size,
-			 create->flags);
-	else if (message->type == PROTO_SET)
-		FUZZ_SAY("session %u: set %s %d uid %u mode %o qbytes %llu", session,
-			 kinds[set->kind], set->id, set->uid, set->mode,
-			 (unsigned long long)set->qbytes);
-	else if (message->type == PROTO_SETTLE)
-		FUZZ_SAY("session %u: settle pid %u", session, message->settle.pid);
-	else if (message->type == PROTO_LIMITS)
-		FUZZ_SAY("session %u: limits shmmni %u semmni %u msgmni %u semmns %u", session,
-			 message->limits.shmmni, message->limits.semmni, message->limits.msgmni,
-			 message->limits.semmns);
-	else if (message->type == PROTO_PING)
-		FUZZ_SAY("session %u: ping", session);
-	else
-		FUZZ_SAY("session %u: %s %s %d, %u", session, proto_type_to_string(message->type),
-			 kinds[message->object.kind], message->object.id, message->object.argument);
-}
-
-static void say_answer(const struct proto_message *answer)
-{
-	if (answer->type == PROTO_SHM_REPLY)
-		FUZZ_SAY("  answer: error %d, %llu attached", answer->shm.error,
-			 (unsigned long long)answer->shm.n_attached);
-	else if (answer->type == PROTO_REPLY)
-		FUZZ_SAY("  answer: error %d, id %d", answer->reply.error, answer->reply.id);
-	else
-		FUZZ_SAY("  answer: %s", proto_type_to_string(answer->type));
-}
-
 /* What there is after a step. */
 static void say_state(struct play *play)
 {
@@ -174,10 +136,11 @@ static void play_ask(struct play *play, uint32_t slot, const struct proto_messag
 
 	if (!play->world->sessions[session].open || pick_client(play, slot) == 0)
 		return;
-	say_request(session, message);
+	FUZZ_SAY("session %u:", session);
+	fuzz_say_message("  ", message);
 	answered = world_request(play->world, session, message, &answer);
 	if (answered)
-		say_answer(&answer);
+		fuzz_say_message("  answer: ", &answer);
 	else
 		FUZZ_ASSERT(play->dirty[session] || !play->world->sessions[session].open);
 }

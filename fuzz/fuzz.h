@@ -30,6 +30,9 @@ extern bool fuzz_telling;
 void fuzz_say(const char *format, ...) __attribute__((format(printf, 1, 2)));
 /* The same for bytes, in hexadecimal. */
 void fuzz_say_bytes(const char *what, const uint8_t *bytes, size_t n_bytes);
+/* A message between library and daemon, behind what is given. */
+struct proto_message;
+void fuzz_say_message(const char *before, const struct proto_message *message);
 
 /* The input as a stream of numbers; past its end they are 0, and fuzz_done() is true. */
 struct fuzz_input {

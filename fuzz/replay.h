@@ -4,7 +4,8 @@
 
 #include "fuzz.h"
 
-#define REPLAY_SIZE_MAX ((size_t)1 << 20)
+/* A recording of full size. */
+#define REPLAY_SIZE_MAX ((size_t)64 << 20)
 
 /* One run of the harness; ends the program with a message on a bad result. */
 void replay_once(const uint8_t *bytes, size_t size);

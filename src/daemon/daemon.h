@@ -17,6 +17,7 @@ struct daemon_options {
 	int ready_fd;        /* gets one line when clients are served, and is closed; -1: none */
 	bool detach;         /* when ready: leave the terminal; a log without a file goes to DIR/log */
 	const char *pidfile; /* one more file for the pid; NULL: none */
+	const char *record;  /* directory for a recording of the control requests; NULL: none */
 };
 
 /* Serves until SIGTERM or SIGINT.  Once per program.  The exit status. */

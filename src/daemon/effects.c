@@ -287,7 +287,9 @@ static void daemon_step(struct daemon *daemon, const struct event *event)
 	dated.now_s = clock_now_s();
 	dated.now_ns = clock_now_ns();
 	dated.monotonic_ns = clock_monotonic_ns();
+	recorder_event(&daemon->recorder, &dated);
 	service_step(daemon->service, &dated, &daemon->effects);
+	recorder_effects(&daemon->recorder, &daemon->effects);
 	settle_release(daemon);
 	for (uint32_t i = 0; i < daemon->effects.n && i < EFFECTS_MAX; i++)
 		effect_carry_out(daemon, &daemon->effects.list[i]);

@@ -291,8 +291,16 @@ static void start_known_clients(struct daemon *daemon)
 	daemon_drain(daemon);
 }
 
-static int start_service(struct daemon *daemon)
+static int start_service(struct daemon *daemon, const char *record)
 {
+	struct record_header header = {
+		.owner_uid = daemon->ns.owner_uid,
+		.daemon_pid = (uint32_t)getpid(),
+		.monotonic_ns = clock_monotonic_ns(),
+		.registry_size = registry_size(),
+	};
+	int r = 0;
+
 	daemon->service = calloc(1, service_size());
 	if (!daemon->service) {
 		log_line(LOG_LEVEL_ERROR, "no memory for the service");
@@ -301,8 +309,13 @@ static int start_service(struct daemon *daemon)
 	daemon->clients.ledgers_fd = daemon->ns.ledgers_fd;
 	storage_init(daemon);
 	storage_check(daemon);
-	service_start(daemon->service, &daemon->ns.registry, &daemon->storage,
-		      daemon->ns.owner_uid, (uint32_t)getpid(), clock_monotonic_ns());
+	if (record)
+		r = recorder_open(&daemon->recorder, record, &daemon->ns.registry, &header);
+	if (r < 0)
+		return r;
+	service_start(daemon->service, &daemon->ns.registry,
+		      recorder_storage(&daemon->recorder, &daemon->storage), header.owner_uid,
+		      header.daemon_pid, header.monotonic_ns);
 	storage_sweep(daemon);
 	start_known_clients(daemon);
 	namespace_sweep(&daemon->ns);
@@ -373,7 +386,7 @@ static int daemon_start(struct daemon *daemon, const struct daemon_options *opti
 	}
 	r = namespace_open(&daemon->ns, options->dir, options->mode);
 	if (r == 0)
-		r = start_service(daemon);
+		r = start_service(daemon, options->record);
 	if (r == 0)
 		r = start_pidfile(options->pidfile);
 	if (r == 0)
@@ -419,6 +432,7 @@ int daemon_run(const struct daemon_options *options)
 	status = daemon_exit_status(daemon_start(&daemon, options));
 	if (status == 0)
 		status = loop_run(&daemon);
+	recorder_close(&daemon.recorder);
 	/* First what tells clients that nobody is here: the register FIFO, then theirs. */
 	namespace_close(&daemon.ns);
 	peers_clear(&daemon.peers);

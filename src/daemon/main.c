@@ -19,7 +19,7 @@
 
 static const char main_usage[] =
 	"usage: usysvd [-d dir] [--daemon] [--log file] [--mode mode] [--pidfile file]\n"
-	"              [--ready-fd fd] [--version]\n";
+	"              [--ready-fd fd] [--record dir] [--version]\n";
 
 struct main_options {
 	struct daemon_options daemon;
@@ -34,6 +34,7 @@ enum main_long_option {
 	MAIN_MODE,
 	MAIN_PIDFILE,
 	MAIN_READY_FD,
+	MAIN_RECORD,
 	MAIN_VERSION,
 };
 
@@ -87,6 +88,9 @@ static int main_option(int option, struct main_options *options)
 		return 0;
 	case MAIN_READY_FD:
 		return main_parse_fd(optarg, &options->daemon.ready_fd);
+	case MAIN_RECORD:
+		options->daemon.record = optarg;
+		return 0;
 	case MAIN_HELP:
 		(void)fputs(main_usage, stdout);
 		exit(0);
@@ -110,6 +114,7 @@ static int main_parse(int argc, char **argv, struct main_options *options)
 		{"mode", required_argument, NULL, MAIN_MODE},
 		{"pidfile", required_argument, NULL, MAIN_PIDFILE},
 		{"ready-fd", required_argument, NULL, MAIN_READY_FD},
+		{"record", required_argument, NULL, MAIN_RECORD},
 		{"version", no_argument, NULL, MAIN_VERSION},
 		{0},
 	};
@@ -221,14 +226,17 @@ static bool main_keep_paths(struct main_options *options)
 	static char dir[PATH_MAX];
 	static char pidfile[PATH_MAX];
 	static char log_path[PATH_MAX];
+	static char record[PATH_MAX];
 	bool with_pidfile = options->daemon.pidfile != NULL;
+	bool with_record = options->daemon.record != NULL;
 	bool with_log = options->log != NULL;
 
 	options->daemon.dir = main_absolute(options->daemon.dir, dir);
 	options->daemon.pidfile = main_absolute(options->daemon.pidfile, pidfile);
+	options->daemon.record = main_absolute(options->daemon.record, record);
 	options->log = main_absolute(options->log, log_path);
 	return options->daemon.dir && (options->daemon.pidfile || !with_pidfile) &&
-	       (options->log || !with_log);
+	       (options->daemon.record || !with_record) && (options->log || !with_log);
 }
 
 int main(int argc, char **argv, char **environment)

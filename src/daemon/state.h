@@ -10,6 +10,7 @@
 #include "daemon/namespace.h"
 #include "daemon/orphans.h"
 #include "daemon/peers.h"
+#include "daemon/recorder.h"
 #include "sys/status.h"
 #include "sys/watch.h"
 
@@ -42,6 +43,7 @@ struct daemon {
 	struct event_queue events;
 	struct settle_held held;
 	struct service_storage storage;
+	struct recorder recorder;
 	struct service *service;
 	struct effects effects;
 	uint64_t page_size;
