@@ -27,6 +27,9 @@
 /* A child that detaches what it has only inherited waits so long for the daemon to know it. */
 #define ATTACHED_REGISTER_MS 1000u
 
+/* The daemon is given so long to end a lease; without it, it is over in a moment. */
+#define ATTACHED_ANNOUNCE_MS 100u
+
 #define ATTACHED_ACCESS (PROT_READ | PROT_WRITE | PROT_EXEC)
 
 _Atomic uintptr_t attached_low = UINTPTR_MAX;
@@ -134,6 +137,27 @@ static void attached_tell(int32_t id)
 
 	if (attached_is_dest(id))
 		conn_notice(&notice, true);
+}
+
+void attached_announce(int32_t id)
+{
+	static uint64_t outlasted;
+	struct proto_message request = {
+		.type = PROTO_SHM_STAT,
+		.object = {.kind = IPC_KIND_SHM, .id = id},
+	};
+	struct timespec pause = {.tv_nsec = SHM_LEASE_NS};
+	struct registry_object object;
+	struct proto_message reply;
+
+	/* Our own ended when we took the lock. */
+	if (ipc_find(IPC_KIND_SHM, id, &object) != 0 || object.generation == 0 ||
+	    object.generation == process_page->sum.own || object.generation == outlasted)
+		return;
+	if (conn_call(&request, ATTACHED_ANNOUNCE_MS, &reply, NULL) == 0)
+		return;
+	(void)raw_call2(SYS_nanosleep, &pause, NULL); /* all signals are blocked */
+	outlasted = object.generation;
 }
 
 /* An entry for a piece at this address, or none if there is no room: then it is not counted. */

@@ -63,6 +63,12 @@ void attached_cut(uintptr_t start, uint64_t size);
 /* Unmaps every piece of the attachment that begins, or would begin, at base.  0 or -EINVAL. */
 int attached_detach(uintptr_t base);
 
+/*
+ * An attachment of this segment has been noted: another process may be going by a sum without it.  When
+ * this returns that has ended.
+ */
+void attached_announce(int32_t id);
+
 /* Writes all of them into a new ledger. */
 void attached_note_all(void);
 /* In a fork child: the ledger is the parent's, and some pieces may not have been inherited. */

@@ -24,6 +24,7 @@
 #include "sys/raw.h"
 
 #define CONN_RETRY_NS 50000000ull
+#define CONN_NS_PER_US 1000ull
 #define CONN_NS_PER_MS 1000000ull
 #define CONN_NS_PER_S 1000000000ull
 
@@ -451,14 +452,25 @@ static int conn_ensure(struct process *self, uint64_t deadline_ns, bool quiet)
 	return conn_connect(self, deadline_ns, quiet);
 }
 
-/* Sends and waits for the answer with our number.  0, -EPIPE, -ETIMEDOUT. */
-static int conn_exchange(struct process *self, struct proto_message *request, uint64_t deadline_ns,
-			 struct proto_message *ret_reply)
+/*
+ * A number no other request of this process has, not even of the program it ran before; a request that is
+ * sent again keeps it, so that the daemon can tell.  Never 0.
+ */
+static uint32_t conn_number(struct process *self)
 {
-	int r;
+	if (self->request_next == 0)
+		self->request_next = (uint32_t)(clock_monotonic_ns() / CONN_NS_PER_US);
+	if (++self->request_next == 0)
+		self->request_next = 1;
+	return self->request_next;
+}
 
-	request->request = ++self->request_next;
-	r = conn_send(self, request, deadline_ns);
+/* Sends and waits for the answer with its number.  0, -EPIPE, -ETIMEDOUT. */
+static int conn_exchange(struct process *self, const struct proto_message *request,
+			 uint64_t deadline_ns, struct proto_message *ret_reply)
+{
+	int r = conn_send(self, request, deadline_ns);
+
 	for (uint32_t i = 0; r == 0 && i < CONN_STRAY_FRAMES_MAX; i++) {
 		r = conn_receive(self, deadline_ns, ret_reply);
 		if (r == 0 && ret_reply->request == request->request)
@@ -480,6 +492,7 @@ int conn_call(const struct proto_message *request, uint32_t timeout_ms,
 		timeout_ms = ns_timeout_ms();
 	process_lock();
 	deadline_ns = clock_monotonic_ns() + timeout_ms * CONN_NS_PER_MS;
+	message.request = conn_number(process_self());
 	if (ret_is_resent)
 		*ret_is_resent = false;
 	for (;;) {

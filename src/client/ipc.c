@@ -48,21 +48,12 @@ static int ipc_create(enum ipc_kind kind, int32_t key, uint64_t size, uint32_t f
 		.type = PROTO_CREATE,
 		.create = {.kind = kind, .key = key, .size = size, .flags = flags},
 	};
-	struct registry_object object;
 	struct proto_message reply;
-	bool is_resent;
-	int r = conn_call(&request, CONN_TIMEOUT_DEFAULT, &reply, &is_resent);
+	int r = conn_call(&request, CONN_TIMEOUT_DEFAULT, &reply, NULL);
 
 	if (r < 0)
 		return r;
-	if (reply.reply.error == 0)
-		return reply.reply.id;
-	/* The daemon died between creating it and saying so: then it is ours. */
-	if (reply.reply.error == EEXIST && is_resent &&
-	    registry_find(ipc_registry(), kind, key, &object) == 0 &&
-	    object.creator_pid == process_page->pid)
-		return object.id;
-	return -reply.reply.error;
+	return reply.reply.error == 0 ? reply.reply.id : -reply.reply.error;
 }
 
 int ipc_get(enum ipc_kind kind, int32_t key, uint64_t size, uint32_t flags)
@@ -185,4 +176,9 @@ void ipc_fill_perm(const struct registry_object *object, struct ipc_perm *ret_pe
 void ipc_limits(struct registry_limits *ret_limits)
 {
 	registry_read_limits(ipc_registry(), ret_limits);
+}
+
+uint32_t ipc_msgmax(void)
+{
+	return registry_msgmax(ipc_registry());
 }

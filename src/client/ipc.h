@@ -32,5 +32,6 @@ void ipc_fill_perm(const struct registry_object *object, struct ipc_perm *ret_pe
 
 /* Limits of the namespace, which is reachable. */
 void ipc_limits(struct registry_limits *ret_limits);
+uint32_t ipc_msgmax(void);
 
 #endif

@@ -336,7 +336,6 @@ static int msg_prepare(void)
 int msg_send(int id, const void *message, size_t size, int flags)
 {
 	const uint8_t *bytes = message;
-	struct registry_limits limits;
 	struct msg_call call = {.id = id, .need = CRED_WRITE, .want.size = size};
 	long type;
 	int outcome;
@@ -348,8 +347,7 @@ int msg_send(int id, const void *message, size_t size, int flags)
 	r = ns_open(false);
 	if (r < 0)
 		return r;
-	ipc_limits(&limits);
-	if (size > limits.msgmax || id < 0 || type < 1)
+	if (size > ipc_msgmax() || id < 0 || type < 1)
 		return -EINVAL;
 	if (!probe_readable(bytes + sizeof(type), size))
 		return -EFAULT;

@@ -90,6 +90,7 @@ void process_lock(void)
 					PROCESS_LOCK_CONTENDED, NULL);
 	}
 	atomic_store(&self->lock_owner, &client_thread);
+	atomic_store(&self->sum.lease, 0);
 	self->lock_depth = 1;
 	self->lock_signals = mask;
 }

@@ -23,6 +23,19 @@ struct process_session {
 	uint64_t out_inode;
 };
 
+/*
+ * nattch of a segment, with a lease (proto.h).  Taken back by whoever takes the lock: who changes what
+ * is attached does.
+ */
+struct process_sum {
+	_Atomic uint64_t lease; /* 0: none; the others are of one moment while it stays the same */
+	_Atomic uint64_t n_attached;
+	_Atomic uint64_t until_ns; /* monotonic, as below */
+	uint64_t own;      /* the last lease we were given */
+	uint64_t asked_ns; /* the last time the daemon was asked, and of what */
+	int32_t asked_id;
+};
+
 struct process {
 	uint32_t pid; /* 0: a fork child that has not called the library yet */
 	_Atomic uint64_t client; /* 0: none yet */
@@ -32,6 +45,7 @@ struct process {
 	uint64_t lock_signals; /* signal mask of the owner before */
 	uint32_t request_next;
 	struct process_session session;
+	struct process_sum sum;
 	struct ledger ledger; /* base NULL: none */
 };
 

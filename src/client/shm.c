@@ -27,6 +27,9 @@
 
 #define SHM_PAGE 4096u
 
+/* Who asks again so soon is given a lease. */
+#define SHM_AGAIN_NS (2 * SHM_LEASE_NS)
+
 STATIC_ASSERT(SHM_DEST == ABI_SHM_DEST && SHM_LOCKED == ABI_SHM_LOCKED);
 
 /* --------------------------------------------------------------------------------------- shmat */
@@ -90,6 +93,7 @@ static long shm_attach_open(const struct backing *backing, const struct registry
 		return -ENOMEM;
 	if (ledger_attach_begin(ledger, object->id, size, clock_now_ns(), &entry) != 0)
 		return -ENOMEM;
+	attached_announce(object->id);
 	/* The entry is there: if the object still is, its destroyer will see us. */
 	if ((uint32_t)shared64_load(live) == (uint32_t)object->id + 1) {
 		r = backing_lock(backing, object->id);
@@ -177,22 +181,57 @@ int shm_get(key_t key, size_t size, int flags)
 	return r < 0 ? r : ipc_get(IPC_KIND_SHM, key, size, (uint32_t)flags);
 }
 
-int shm_read_sum(int32_t id, struct registry_object *ret_object, uint64_t *ret_n_attached)
+/* Asks the daemon; with the process locked, so that nothing of ours changes before the sum is kept. */
+static int shm_ask_sum(int32_t id, struct registry_object *ret_object, uint64_t *ret_n_attached)
 {
+	struct process_sum *sum = &process_self()->sum;
+	uint64_t now_ns = clock_monotonic_ns();
 	struct proto_message request = {
 		.type = PROTO_SHM_STAT,
 		.object = {.kind = IPC_KIND_SHM, .id = id},
 	};
 	struct proto_message reply;
-	int r = conn_call(&request, CONN_TIMEOUT_DEFAULT, &reply, NULL);
+	int r;
 
+	request.object.argument = sum->asked_id == id && now_ns - sum->asked_ns < SHM_AGAIN_NS;
+	r = conn_call(&request, CONN_TIMEOUT_DEFAULT, &reply, NULL);
 	if (r < 0)
 		return r;
 	if (reply.type != PROTO_SHM_REPLY || reply.shm.error != 0)
 		return reply.reply.error != 0 ? -reply.reply.error : -EIO;
+	sum->asked_id = id;
+	sum->asked_ns = now_ns;
+	if (reply.shm.object.generation != 0) {
+		sum->own = reply.shm.object.generation;
+		atomic_store(&sum->n_attached, reply.shm.n_attached);
+		atomic_store(&sum->until_ns, now_ns + SHM_LEASE_NS);
+		atomic_store(&sum->lease, sum->own);
+	}
 	*ret_object = reply.shm.object;
 	*ret_n_attached = reply.shm.n_attached;
 	return 0;
+}
+
+int shm_read_sum(int32_t id, struct registry_object *ret_object, uint64_t *ret_n_attached)
+{
+	int r;
+
+	process_lock();
+	r = shm_ask_sum(id, ret_object, ret_n_attached);
+	process_unlock();
+	return r;
+}
+
+/* True if the sum we were given still holds for the segment, as it has just been read. */
+static bool shm_keep_sum(const struct registry_object *object, uint64_t *ret_n_attached)
+{
+	const struct process_sum *sum = &process_page->sum;
+	uint64_t lease = atomic_load(&sum->lease);
+
+	if (lease == 0 || lease != object->generation || clock_monotonic_ns() >= atomic_load(&sum->until_ns))
+		return false;
+	*ret_n_attached = atomic_load(&sum->n_attached);
+	return atomic_load(&sum->lease) == lease;
 }
 
 uint64_t shm_read_resident(int32_t id)
@@ -261,7 +300,7 @@ static int shm_stat(int id, int command, struct shmid_ds *user)
 
 	if (r == 0 && command != SHM_STAT_ANY)
 		r = ipc_judge(&object, CRED_READ);
-	if (r == 0)
+	if (r == 0 && !shm_keep_sum(&object, &n_attached))
 		r = shm_read_sum(object.id, &object, &n_attached);
 	if (r < 0)
 		return r;

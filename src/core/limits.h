@@ -95,6 +95,12 @@
 /* Attachments of one process; the kernel's own bound is the map count, 65530 (SHM-22). */
 #define LEDGER_ATTACH_MAX 65536u
 
+/*
+ * How long a process may go by a sum of attachments it was given with a lease; so long somebody who
+ * attaches waits for a daemon that is not there to end it.
+ */
+#define SHM_LEASE_NS 10000000u
+
 /* Objects a process may have touched without the daemon having to search all of them at its death. */
 #define LEDGER_USES_MAX 4096u
 

@@ -28,7 +28,7 @@ static bool entry_try(struct msgq_call *call, uint32_t index, uint64_t thread)
 	struct msgq_entry *entry = &call->header->entries[index];
 
 	if (shared64_load(&entry->owner) != 0 ||
-	    !shared64_cas(&entry->owner, 0, call->actor.client))
+	    !shared64_cas(&entry->owner, 0, call->actor->client))
 		return false;
 	shared64_store(&entry->thread, thread); /* at once: a jump between the two loses the entry */
 	if (entry_holds_nothing(call, index)) {
@@ -56,24 +56,23 @@ static int page_want(struct msgq_call *call, uint32_t page)
 static inline uint32_t entry_candidate(uint32_t hint, uint32_t n)
 {
 	if (n < MSGQ_KEPT || MSGQ_PAGES == 1)
-		return (hint + n) % MSGQ_KEPT;
-	return (1 + hint % OTHER_PAGES) * MSGQ_PER_PAGE + hint / OTHER_PAGES % MSGQ_KEPT;
+		return (hint + n) % MSGQ_KEPT * 2;
+	return (1 + hint % OTHER_PAGES) * MSGQ_PER_PAGE + hint / OTHER_PAGES % MSGQ_KEPT * 2;
 }
 
 static bool entry_keep(struct msgq_call *call, uint32_t index)
 {
-	call->is_resident = entry_try(call, index, (uint64_t)call->actor.hint + 1);
+	call->is_resident = entry_try(call, index, (uint64_t)call->hint + 1);
+	call->is_streak = false;
 	return call->is_resident;
 }
 
 /* An entry for this call alone, in the pages there are. */
 static bool entry_borrow(struct msgq_call *call)
 {
-	uint32_t i, index;
+	uint32_t index;
 
-	for (i = 0; i < MSGQ_PAGES * (MSGQ_PER_PAGE - MSGQ_KEPT); i++) {
-		index = i / (MSGQ_PER_PAGE - MSGQ_KEPT) * MSGQ_PER_PAGE + MSGQ_KEPT +
-			i % (MSGQ_PER_PAGE - MSGQ_KEPT);
+	for (index = 1; index < MSGQ_ENTRIES_ALL; index += 2) {
 		if (page_is_backed(call, index / MSGQ_PER_PAGE) && entry_try(call, index, 0))
 			return true;
 	}
@@ -81,12 +80,12 @@ static bool entry_borrow(struct msgq_call *call)
 }
 
 /* Slow part of a claim: an entry for good, or any for this call. */
-static int entry_claim_new(struct msgq_call *call, bool may_grow)
+int msgq_entry_claim_new(struct msgq_call *call, bool may_grow)
 {
 	uint32_t round, i, index, page;
 
-	for (i = 0; i <= MSGQ_KEPT && call->actor.hint != MSGQ_HINT_NONE; i++) {
-		index = entry_candidate(call->actor.hint, i);
+	for (i = 0; i <= MSGQ_KEPT && call->hint != MSGQ_HINT_NONE; i++) {
+		index = entry_candidate(call->hint, i);
 		page = index / MSGQ_PER_PAGE;
 		if (page_is_backed(call, page) && entry_keep(call, index))
 			return MSGQ_DONE;
@@ -105,12 +104,16 @@ static int entry_claim_new(struct msgq_call *call, bool may_grow)
 	return MSGQ_E_BUSY;
 }
 
-static inline bool entry_is_own(const struct msgq_call *call, uint32_t index)
+static inline bool entry_is_own(struct msgq_call *call, uint32_t index)
 {
 	const struct msgq_entry *entry = &call->header->entries[index];
+	uint64_t thread;
 
-	return shared64_load(&entry->owner) == call->actor.client &&
-	       shared64_load(&entry->thread) == (uint64_t)call->actor.hint + 1;
+	if (shared64_load(&entry->owner) != call->actor->client)
+		return false;
+	thread = shared64_load(&entry->thread);
+	call->is_streak = thread & THREAD_SENT;
+	return (thread & ~THREAD_SENT) == (uint64_t)call->hint + 1;
 }
 
 bool msgq_entry_find(struct msgq_call *call)
@@ -118,18 +121,13 @@ bool msgq_entry_find(struct msgq_call *call)
 	uint32_t i, index;
 
 	for (i = 0; i <= MSGQ_KEPT && call->entry == MSGQ_NONE; i++) {
-		index = entry_candidate(call->actor.hint, i);
+		index = entry_candidate(call->hint, i);
 		if (entry_is_own(call, index)) { /* none is MSGQ_HINT_NONE's */
 			call->entry = index;
 			call->is_resident = true;
 		}
 	}
 	return call->entry != MSGQ_NONE;
-}
-
-int msgq_entry_claim(struct msgq_call *call, bool may_grow)
-{
-	return msgq_entry_find(call) ? MSGQ_DONE : entry_claim_new(call, may_grow);
 }
 
 int msgq_entry_empty(struct msgq_call *call, uint32_t index)
@@ -157,6 +155,13 @@ int msgq_entry_empty(struct msgq_call *call, uint32_t index)
 		outcome = msgq_txn_commit(call);
 	} while (outcome == MSGQ_AGAIN);
 	return outcome;
+}
+
+void msgq_entry_note(struct msgq_call *call, bool has_sent)
+{
+	if (call->is_resident && call->is_streak != has_sent)
+		shared64_store(&call->header->entries[call->entry].thread,
+			       ((uint64_t)call->hint + 1) | (has_sent ? THREAD_SENT : 0));
 }
 
 void msgq_entry_leave(struct msgq_call *call)
@@ -365,7 +370,6 @@ int msgq_text_fill(struct msgq_call *call, struct msgq_offer *offer, const void 
 	int outcome = MSGQ_DONE;
 
 	if (held == 0) {
-		call->is_streak = true;
 		outcome = chain_take(call, offer->source, msgq_blocks_for(offer->size));
 		held = mcas_payload(msgq_look(call, offer->source));
 	}

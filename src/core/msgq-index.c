@@ -8,32 +8,36 @@
  * queue; the lowest type is found by always going left; and a type that comes or goes changes one
  * word of the tree.
  *
- * A reference is a block's number + 2, as in BLOCK_NEXT, plus NODE_FLAG for a node; 0 stands for the
- * empty tree.
+ * A reference is a block's number + 2, as in BLOCK_NEXT (26) | its level (6): 0 for a leaf, of a node
+ * the bit that decides + 1, so that the way down reads one word a node.  0 stands for the empty tree.
  */
 #include "core/msgq-internal.h"
 
 #define TYPE_BITS 63u
-#define NODE_FLAG 0x80000000u
+#define LEVEL_SHIFT 26u
+#define REFERENCE_MASK ((UINT32_C(1) << LEVEL_SHIFT) - 1)
+
+STATIC_ASSERT(TYPE_BITS <= UINT32_MAX >> LEVEL_SHIFT);
+STATIC_ASSERT(MSGQ_BLOCKS_MAX + NEXT_BASE <= REFERENCE_MASK);
 
 static inline uint32_t leaf_reference(uint32_t block)
 {
 	return block + NEXT_BASE;
 }
 
-static inline uint32_t node_reference(uint32_t block)
+static inline uint32_t node_reference(uint32_t block, uint32_t bit)
 {
-	return (block + NEXT_BASE) | NODE_FLAG;
+	return (block + NEXT_BASE) | (bit + 1) << LEVEL_SHIFT;
 }
 
-static inline bool reference_is_node(uint32_t reference)
+static inline uint32_t reference_level(uint32_t reference)
 {
-	return reference & NODE_FLAG;
+	return reference >> LEVEL_SHIFT;
 }
 
 static inline uint32_t reference_block(uint32_t reference)
 {
-	return (reference & ~NODE_FLAG) - NEXT_BASE;
+	return (reference & REFERENCE_MASK) - NEXT_BASE;
 }
 
 /* Changes what a path leads to. */
@@ -58,37 +62,28 @@ static inline void path_start(struct msgq_call *call, struct msgq_path *path)
 }
 
 /*
- * Goes down towards a type, to a leaf or to where the types differ in a bit above `until`.  Each bit is
- * below the one before, or the try is broken.
+ * Goes down towards a type, to a leaf or to a node of the level `until` or below.  Each level is below
+ * the one before, or the try is broken.
  */
-static inline void path_descend(struct msgq_call *call, uint64_t type, uint64_t until,
+static inline void path_descend(struct msgq_call *call, uint64_t type, uint32_t until,
 				struct msgq_path *path)
 {
-	uint64_t bit = TYPE_BITS, own;
-	const struct shared64 *node;
-	uint32_t block;
+	uint32_t reference = mcas_payload(path->value), level, block, above = TYPE_BITS + 1;
 
-	while (reference_is_node(mcas_payload(path->value))) {
-		block = reference_block(mcas_payload(path->value));
-		if (!msgq_block_ok(call, block))
-			return;
-		node = msgq_block_at(call->queue, block);
-		own = shared64_load(&node[BLOCK_TYPE]);
-		if (own >= bit) {
+	while ((level = reference_level(reference)) > until) {
+		block = reference_block(reference);
+		if (level >= above)
 			call->broken = true;
+		if (call->broken || !msgq_block_ok(call, block))
 			return;
-		}
-		if (own < until)
-			return;
-		bit = own;
-		path->side = (uint32_t)(type >> own) & 1;
+		above = level;
+		path->side = (uint32_t)(type >> (level - 1)) & 1;
 		path->node = block;
 		path->up_word = path->word;
 		path->up_value = path->value;
 		path->word = msgq_block_word(call->queue, block, BLOCK_NEXT + path->side);
-		path->value = shared64_load(&node[BLOCK_NEXT + path->side]);
-		if (mcas_is_mark(path->value))
-			call->broken = true;
+		path->value = msgq_look_inside(call, path->word);
+		reference = mcas_payload(path->value);
 	}
 }
 
@@ -161,18 +156,17 @@ static void leaf_insert(struct msgq_call *call, const struct msgq_path *nearest,
 			const struct msgq_offer *offer, uint32_t node)
 {
 	uint64_t type = (uint64_t)offer->type;
-	uint64_t differing = 63u - (uint64_t)__builtin_clzll(type ^ (uint64_t)nearest->type);
+	uint32_t differing = 63u - (uint32_t)__builtin_clzll(type ^ (uint64_t)nearest->type);
 	struct msgq_path path;
 	uint32_t side;
 
 	path_start(call, &path);
 	path_descend(call, type, differing + 1, &path);
 	side = (uint32_t)(type >> differing) & 1;
-	shared64_store(&msgq_block_at(call->queue, node)[BLOCK_TYPE], differing);
 	msgq_block_own(call, node, BLOCK_NEXT + side, leaf_reference(offer->block));
 	msgq_block_own(call, node, BLOCK_NEXT + 1 - side, mcas_payload(path.value));
 	msgq_block_own(call, offer->block, BLOCK_SAME, offer->block + 1);
-	path_change(call, path.word, path.value, node_reference(node));
+	path_change(call, path.word, path.value, node_reference(node, differing));
 }
 
 int msgq_index_insert(struct msgq_call *call, const struct msgq_offer *offer)
@@ -293,7 +287,7 @@ bool msgq_index_verify(struct msgq_call *call, void (*visit)(void *context, uint
 		reference = stack[--depth];
 		if (steps > 2 * call->queue->layout.n_blocks || call->broken)
 			return false;
-		if (!reference_is_node(reference)) {
+		if (reference_level(reference) == 0) {
 			if (!leaf_verify(call, reference_block(reference), &before, &n))
 				return false;
 			continue;

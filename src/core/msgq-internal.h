@@ -5,14 +5,15 @@
 #include "core/msgq.h"
 
 #define MSGQ_MAGIC UINT64_C(0x716773766d797375)
-#define MSGQ_VERSION 2u
+#define MSGQ_VERSION 3u
 #define MSGQ_PAGE 4096u
 #define MSGQ_NONE UINT32_MAX
+#define MSGQ_BLOCKS_MAX (UINT32_C(1) << 25) /* more than any file has */
 
 /*
- * Entries: a page has the roots of eight.  Of each eight four are kept by threads from call to call; four
- * are claimed and released by each call of those that found none to keep.  The first page has storage
- * from the start, the others when they are needed.
+ * Entries: a page has the roots of eight.  Of each eight the even ones are kept by threads from call to
+ * call; the odd ones, which are in the same cache lines, are claimed and released by each call of those that
+ * found none to keep.  The first page has storage from the start, the others when they are needed.
  */
 #if SLEEPER_MAX > 128 /* else this is for the explorer or the fuzzers, and all is small */
 #define MSGQ_PAGES 12u
@@ -20,8 +21,15 @@
 #define MSGQ_PAGES 1u
 #endif
 #define MSGQ_PER_PAGE 8u
-#define MSGQ_KEPT 4u
+#define MSGQ_KEPT (MSGQ_PER_PAGE / 2)
 #define MSGQ_ENTRIES_ALL (MSGQ_PAGES * MSGQ_PER_PAGE)
+
+/* After a commit that came too late: some 2 us, of which an owner needs 50 ns for one of its own. */
+#ifdef USYSV_HOOKS
+#define MSGQ_LOST_PAUSES 0u
+#else
+#define MSGQ_LOST_PAUSES 256u
+#endif
 
 /* Words outside of the roots that one commit changes. */
 #define MSGQ_CHANGES 13u
@@ -33,11 +41,12 @@
  */
 #define MSGQ_BLOCK_WORDS 16u
 #define MSGQ_BLOCK_SIZE (MSGQ_BLOCK_WORDS * 8u)
-#define BLOCK_NEXT 0u	/* message: the one after it; free: the next; node: child for a bit of 0 */
+#define BLOCK_NEXT 0u	/* message: the one after it, unless it is the last; free: the next; node: child
+			   for a bit of 0 */
 #define BLOCK_PREVIOUS 1u /* message: the one before it; node: child for a bit of 1 */
 #define BLOCK_SAME 2u	/* message: the next of its type, in a ring */
 #define BLOCK_CHAIN 3u	/* where its text goes on; a block's number + 1, or 0 */
-#define BLOCK_TYPE 4u	/* message: its type; node: the bit that decides */
+#define BLOCK_TYPE 4u	/* message: its type */
 #define BLOCK_LENGTH 5u /* message: bytes of text (32) | arrival (32) */
 #define MSGQ_FIRST_TEXT 6u  /* text begins at this word in the first block ... */
 #define MSGQ_FOLLOW_TEXT 4u /* ... and at this in the others */
@@ -51,7 +60,7 @@
 #define MSGQ_KEEP_MAX 1u
 #endif
 
-/* Payload of BLOCK_NEXT: the block after this one (free, never used), no other, or a number + 2. */
+/* Payload of BLOCK_NEXT: the block after this one (free, never used), none, or a number + 2. */
 #define NEXT_IMPLICIT 0u
 #define NEXT_END 1u
 #define NEXT_BASE 2u
@@ -75,13 +84,15 @@
 #define MSGQ_GONE 101
 #define MSGQ_NODE 102 /* the index needs a node, which the entry does not have */
 
+/* The thread's last call on the queue was a send, so that the next one will be, too. */
+#define THREAD_SENT (UINT64_C(1) << 63)
+
 /* What a thread holds besides the queue: blocks as a block's number + 1, or 0. */
 struct msgq_entry {
 	struct shared64 owner;	/* client, 0 = free: the claim */
-	struct shared64 thread; /* the owner's hint + 1 while it keeps the entry */
+	struct shared64 thread; /* the owner's hint + 1 while it keeps the entry, and THREAD_SENT */
 	struct shared64 held;	/* versioned: a chain being filled or read, or for the next message */
 	struct shared64 node;	/* versioned: one block for the index */
-	struct shared64 reserved;
 };
 
 /* What the queue is, but for the words that the blocks, entries and sleepers have. */
@@ -168,13 +179,14 @@ struct msgq_txn {
 struct msgq_call {
 	struct msgq *queue;
 	struct msgq_header *header;
-	struct actor actor;
+	const struct actor *actor;
 	struct wakes *wakes;
 	uint64_t budget;    /* steps left before the call gives up */
 	bool is_reader;	    /* over a mapping it may not write */
 	bool broken;	    /* something read in this try made no sense: the file's fault, if it holds still */
 	bool is_resident;   /* the entry stays the thread's */
-	bool is_streak;	    /* the entry held nothing: the thread sends more than it receives */
+	bool is_streak;	    /* the thread sent the last time, too, or its entry held nothing */
+	uint32_t hint;	    /* the actor's, or MSGQ_HINT_NONE */
 	uint32_t entry;	    /* MSGQ_NONE: none claimed */
 	uint32_t sleeper;   /* likewise */
 	uint32_t expected;  /* low half of the state it registered with */
@@ -279,6 +291,9 @@ static inline uint32_t msgq_entry_word(uint32_t entry, size_t member)
 
 #define ENTRY_HELD(entry) msgq_entry_word(entry, offsetof(struct msgq_entry, held))
 #define ENTRY_NODE(entry) msgq_entry_word(entry, offsetof(struct msgq_entry, node))
+#define ENTRY_WORDS 2u /* HELD and NODE */
+
+STATIC_ASSERT(offsetof(struct msgq_entry, node) == offsetof(struct msgq_entry, held) + 8);
 
 static inline struct msgq_record *msgq_record_at(const struct msgq *queue, uint32_t index)
 {
@@ -300,16 +315,22 @@ static inline void msgq_charge(struct msgq_call *call, uint64_t steps)
 /* For a reader: a word's value once what follows from the root that was begun with is done. */
 uint64_t msgq_foreseen(const struct msgq_call *call, uint32_t word, uint64_t value);
 
-/* A versioned word's value; 0 where it has none, and then the try is broken. */
+/* A versioned word's value, of a word of the file; 0 where it has none, and then the try is broken. */
+static inline uint64_t msgq_look_inside(struct msgq_call *call, uint32_t word)
+{
+	uint64_t value = shared64_load(&call->queue->mcas.words[word]);
+
+	if (!mcas_is_mark(value))
+		return call->is_reader ? msgq_foreseen(call, word, value) : value;
+	call->broken = true;
+	return 0;
+}
+
+/* The same of any word. */
 static inline uint64_t msgq_look(struct msgq_call *call, uint32_t word)
 {
-	uint64_t value;
-
-	if (word < call->queue->mcas.n_words) {
-		value = shared64_load(&call->queue->mcas.words[word]);
-		if (!mcas_is_mark(value))
-			return call->is_reader ? msgq_foreseen(call, word, value) : value;
-	}
+	if (word < call->queue->mcas.n_words)
+		return msgq_look_inside(call, word);
 	call->broken = true;
 	return 0;
 }
@@ -328,7 +349,7 @@ static inline uint64_t msgq_block_look(struct msgq_call *call, uint32_t block, u
 {
 	if (!msgq_block_ok(call, block))
 		return 0;
-	return msgq_look(call, msgq_block_word(call->queue, block, word));
+	return msgq_look_inside(call, msgq_block_word(call->queue, block, word));
 }
 
 static inline uint64_t msgq_block_plain(struct msgq_call *call, uint32_t block, uint32_t word)
@@ -336,6 +357,22 @@ static inline uint64_t msgq_block_plain(struct msgq_call *call, uint32_t block, 
 	if (!msgq_block_ok(call, block))
 		return 0;
 	return shared64_load(&msgq_block_at(call->queue, block)[word]);
+}
+
+/*
+ * The message after this one: its block + 1, or 0.  What the last one's next says is left as it was, so
+ * that there is nothing to change in it when what comes after it is taken.
+ */
+static inline uint32_t msgq_next(struct msgq_call *call, uint32_t block)
+{
+	uint32_t next;
+
+	if (block + 1 == call->txn.now[FIELD_TAIL])
+		return 0;
+	next = mcas_payload(msgq_block_look(call, block, BLOCK_NEXT));
+	if (next < NEXT_BASE)
+		call->broken = true;
+	return next - NEXT_BASE + 1;
 }
 
 /* Changes an mcas word of a block that belongs to the call alone. */
@@ -384,6 +421,19 @@ static inline uint32_t msgq_flags(const struct msgq_call *call)
 	return call->txn.now[FIELD_BYTES] & FLAGS_ALL;
 }
 
+/* Most calls find there what they would store, and leave the line to all who read it. */
+static inline void msgq_note64(struct shared64 *word, uint64_t value)
+{
+	if (shared64_load(word) != value)
+		shared64_store(word, value);
+}
+
+static inline void msgq_note32(struct shared32 *word, uint32_t value)
+{
+	if (shared32_load(word) != value)
+		shared32_store(word, value);
+}
+
 static inline bool msgq_may_wake(const struct msgq_call *call, uint32_t n)
 {
 	return WAKES_MAX - call->wakes->n >= n;
@@ -417,8 +467,16 @@ int msgq_txn_commit(struct msgq_call *call);
 
 /* True if the call has an entry, as its thread keeps one. */
 bool msgq_entry_find(struct msgq_call *call);
+int msgq_entry_claim_new(struct msgq_call *call, bool may_grow);
 /* DONE, E_BUSY, or if it may: GROW. */
-int msgq_entry_claim(struct msgq_call *call, bool may_grow);
+static inline int msgq_entry_claim(struct msgq_call *call, bool may_grow)
+{
+	return call->entry != MSGQ_NONE || msgq_entry_find(call)
+		       ? MSGQ_DONE
+		       : msgq_entry_claim_new(call, may_grow);
+}
+/* For the thread's next call: what this one was. */
+void msgq_entry_note(struct msgq_call *call, bool has_sent);
 /* Ends the call's use of its entry; one that is not kept is emptied first. */
 void msgq_entry_leave(struct msgq_call *call);
 /* Frees what an entry holds.  DONE or an outcome. */

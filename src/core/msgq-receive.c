@@ -10,23 +10,18 @@
 /* Adds the words that take the message out of the order of arrival. */
 static void unlink_message(struct msgq_call *call, uint32_t block)
 {
-	uint32_t next = mcas_payload(msgq_block_look(call, block, BLOCK_NEXT));
+	uint32_t next = msgq_next(call, block); /* as head and previous have it */
 	uint32_t previous = mcas_payload(msgq_block_look(call, block, BLOCK_PREVIOUS));
-	uint32_t after = next - NEXT_BASE + 1; /* as head, skip and previous have it */
 
-	if (next == NEXT_IMPLICIT)
-		call->broken = true;
-	if (previous != 0)
-		msgq_set_block(call, previous - 1, BLOCK_NEXT, next);
-	else
-		call->txn.next[FIELD_HEAD] = after;
-	if (next != NEXT_END)
-		msgq_set_block(call, after - 1, BLOCK_PREVIOUS, previous);
-	else
+	if (previous == 0)
+		call->txn.next[FIELD_HEAD] = next;
+	else if (next != 0)
+		msgq_set_block(call, previous - 1, BLOCK_NEXT, next - 1 + NEXT_BASE);
+	if (next == 0)
 		call->txn.next[FIELD_TAIL] = previous;
+	else
+		msgq_set_block(call, next - 1, BLOCK_PREVIOUS, previous);
 }
-
-STATIC_ASSERT(NEXT_END - NEXT_BASE + 1 == 0);
 
 /* Remembers how far the head's run of one type goes. */
 static void skip_move(struct msgq_call *call, const struct msgq_found *found)
@@ -35,11 +30,9 @@ static void skip_move(struct msgq_call *call, const struct msgq_found *found)
 
 	if (!found->is_behind && call->txn.now[FIELD_SKIP] != found->block + 1)
 		return;
-	next = mcas_payload(msgq_block_look(call, found->block, BLOCK_NEXT));
-	if (next == NEXT_END) /* it was the last: the run goes as far as the one before it */
+	next = msgq_next(call, found->block);
+	if (next == 0) /* it was the last: the run goes as far as the one before it */
 		next = mcas_payload(msgq_block_look(call, found->block, BLOCK_PREVIOUS));
-	else
-		next = next - NEXT_BASE + 1;
 	call->txn.next[FIELD_SKIP] = next;
 }
 
@@ -97,8 +90,9 @@ static int receive_finish(struct msgq_call *call, const struct msgq_want *want,
 	uint64_t size = found->size < want->size ? found->size : want->size;
 	int outcome;
 
-	shared32_store(&call->header->lrpid, call->actor.pid);
-	shared64_store(&call->header->rtime_s, (uint64_t)call->actor.now_s);
+	msgq_entry_note(call, false);
+	msgq_note32(&call->header->lrpid, call->actor->pid);
+	msgq_note64(&call->header->rtime_s, (uint64_t)call->actor->now_s);
 	call->broken = false;
 	outcome = msgq_text_copy(call, found->block, output->text, size);
 	if (outcome == MSGQ_DONE) {

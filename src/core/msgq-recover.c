@@ -33,8 +33,8 @@ static int entries_recover(struct msgq_call *call, uint64_t client)
 
 	for (i = 0; i < MSGQ_ENTRIES_ALL && outcome == MSGQ_DONE; i++) {
 		entry = &call->header->entries[i];
-		if (shared64_load(&entry->owner) != client)
-			continue;
+		if (shared64_load(&entry->owner) != client || i == call->entry)
+			continue; /* the one in use for this goes last (msgq_entry_leave) */
 		outcome = msgq_entry_empty(call, i);
 		if (outcome == MSGQ_E_CORRUPT) /* no chain: the rest is none the worse */
 			outcome = entry_forget(call, i);
@@ -167,7 +167,7 @@ int msgq_recover(struct msgq *queue, const struct actor *actor, struct wakes *re
 
 	if (outcome)
 		return outcome;
-	call.actor.hint = MSGQ_HINT_NONE; /* nothing here is to be kept */
+	call.hint = MSGQ_HINT_NONE; /* nothing here is to be kept */
 	outcome = sleepers_recover(&call, actor->client);
 	if (outcome == MSGQ_DONE) /* also what was needed for that */
 		outcome = entries_recover(&call, actor->client);
@@ -292,7 +292,7 @@ static bool queue_tally(struct msgq_call *call, struct tally *tally)
 		if (!message_tally(call, next - 1, tally))
 			return false;
 		before = next;
-		next = mcas_payload(msgq_block_look(call, next - 1, BLOCK_NEXT)) - NEXT_BASE + 1;
+		next = msgq_next(call, next - 1);
 	}
 	return n == count && cbytes == msgq_bytes(call) &&
 	       before == call->txn.now[FIELD_TAIL];

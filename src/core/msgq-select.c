@@ -74,11 +74,11 @@ static int select_behind(struct msgq_call *call, int64_t type, struct msgq_found
 	for (steps = 0; steps < SKIP_STEPS_MAX && !call->broken; steps++) {
 		if ((int64_t)msgq_block_plain(call, block, BLOCK_TYPE) != type)
 			break;
-		next = mcas_payload(msgq_block_look(call, block, BLOCK_NEXT));
-		is_end = next == NEXT_END;
+		next = msgq_next(call, block);
+		is_end = next == 0;
 		if (is_end)
 			break;
-		block = next - NEXT_BASE;
+		block = next - 1;
 	}
 	msgq_charge(call, steps / 16);
 	if (!call->broken && steps >= SKIP_STEPS_NOTED)
@@ -125,8 +125,7 @@ uint32_t msgq_select_later(struct msgq_call *call, uint32_t arrival)
 		if (msgq_arrived_before(arrival, (uint32_t)(msgq_block_plain(call, next - 1,
 									     BLOCK_LENGTH) >> 32)))
 			return next;
-		next = mcas_payload(msgq_block_look(call, next - 1, BLOCK_NEXT));
-		next = next == NEXT_END ? 0 : next - NEXT_BASE + 1;
+		next = msgq_next(call, next - 1);
 	}
 	return 0;
 }
@@ -142,7 +141,7 @@ static int position_find(struct msgq_call *call, uint64_t position, struct msgq_
 	if (position >= count)
 		return MSGQ_E_NOMSG;
 	for (i = 0; i < position && !call->broken; i++) {
-		next = mcas_payload(msgq_block_look(call, next - 1, BLOCK_NEXT)) - NEXT_BASE + 1;
+		next = msgq_next(call, next - 1);
 		if (i % 1024 == 1023)
 			msgq_charge(call, 64);
 		if (call->budget == 0)

@@ -76,7 +76,6 @@ static void link_before(struct msgq_call *call, uint32_t block, uint32_t later)
 		msgq_change(call, word, previous, block + 1);
 	} else {
 		before = call->txn.now[FIELD_TAIL];
-		msgq_block_own(call, block, BLOCK_NEXT, NEXT_END);
 		call->txn.next[FIELD_TAIL] = block + 1;
 	}
 	msgq_block_own(call, block, BLOCK_PREVIOUS, before);
@@ -181,8 +180,8 @@ int msgq_publish(struct msgq_call *call, const struct msgq_offer *offer)
 	if (handing.partial)
 		return MSGQ_AGAIN;
 	if (handing.handed) {
-		shared32_store(&call->header->lrpid, handing.receiver_pid);
-		shared64_store(&call->header->rtime_s, (uint64_t)call->actor.now_s);
+		msgq_note32(&call->header->lrpid, handing.receiver_pid);
+		msgq_note64(&call->header->rtime_s, (uint64_t)call->actor->now_s);
 	}
 	return MSGQ_DONE;
 }
@@ -255,8 +254,9 @@ static int send_run(struct msgq_call *call, struct msgq_offer *offer, const void
 					  : MSGQ_E_BUSY;
 	} while (outcome == MSGQ_AGAIN);
 	if (outcome == MSGQ_DONE) {
-		shared32_store(&call->header->lspid, call->actor.pid);
-		shared64_store(&call->header->stime_s, (uint64_t)call->actor.now_s);
+		msgq_entry_note(call, true);
+		msgq_note32(&call->header->lspid, call->actor->pid);
+		msgq_note64(&call->header->stime_s, (uint64_t)call->actor->now_s);
 	}
 	msgq_entry_leave(call);
 	msgq_register_end(call, outcome, ret_sleeper);

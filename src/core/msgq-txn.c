@@ -27,12 +27,13 @@
  *  d. What a call read between begin and commit is of one state: a word changes only as a follow of
  *     the root that the guard names, and that was done before; any later root fails the commit.  Who
  *     alone may change a word (of blocks it owns) does so with plain stores, and a new version.
- *  e. is_followed is stored by the root's owner after its own follows; if that is late, the root is no
+ *  e. The words of an entry only its owner's commits change, but for recovery when it is dead.  So what
+ *     follows for them the owner may store: nobody has changed them since; and who carries it out
+ *     later than that fails at the version, as in c.
+ *  f. is_followed is stored by the root's owner after its own follows; if that is late, the root is no
  *     longer named or still the same, as nobody else fills it.
  */
 #include "core/msgq-internal.h"
-
-#include <string.h>
 
 #define ROOT_BITS 16
 #define ROOT_MASK ((UINT64_C(1) << ROOT_BITS) - 1)
@@ -63,13 +64,14 @@ uint32_t msgq_progress(const struct msgq *queue)
 
 static void root_read(struct msgq_call *call, const struct msgq_root *root)
 {
+	struct msgq_txn *txn = &call->txn;
 	uint32_t i;
 	uint64_t pair;
 
 	for (i = 0; i < FIELDS / 2; i++) {
 		pair = shared64_load(&root->fields[i]);
-		call->txn.now[2 * i] = (uint32_t)pair;
-		call->txn.now[2 * i + 1] = (uint32_t)(pair >> 32);
+		txn->now[2 * i] = txn->next[2 * i] = (uint32_t)pair;
+		txn->now[2 * i + 1] = txn->next[2 * i + 1] = (uint32_t)(pair >> 32);
 	}
 }
 
@@ -125,7 +127,8 @@ void msgq_txn_begin(struct msgq_call *call)
 	uint64_t guard = 0;
 
 	call->broken = false;
-	for (tries = 0; tries < BEGIN_TRIES; tries++) {
+	/* Each further try counts, or a peer who keeps changing the guard multiplies the call's length. */
+	for (tries = 0; tries < BEGIN_TRIES && (tries == 0 || msgq_step(call)); tries++) {
 		guard = shared64_load(&call->header->guard);
 		number = (uint32_t)(guard & ROOT_MASK);
 		if (number >= 2 * MSGQ_ENTRIES_ALL) {
@@ -145,7 +148,6 @@ void msgq_txn_begin(struct msgq_call *call)
 			break;
 	}
 	call->txn.guard = guard;
-	memcpy(call->txn.next, call->txn.now, sizeof(call->txn.next));
 }
 
 int msgq_txn_judge(struct msgq_call *call, int outcome)
@@ -172,12 +174,42 @@ static void root_fill(const struct msgq_call *call, struct msgq_root *root)
 	shared64_store(&root->is_followed, 0);
 }
 
+/* Carries out the call's own commit. */
+static void commit_follow(const struct msgq_call *call)
+{
+	uint32_t own = ENTRY_HELD(call->entry), i;
+
+	for (i = 0; i < call->txn.n; i++) {
+		uint32_t index = call->txn.changes[i].index;
+		struct shared64 *word = &call->queue->mcas.words[index];
+		uint64_t old = call->txn.changes[i].old;
+		uint64_t next = mcas_next(old, call->txn.changes[i].payload);
+
+		if (index - own < ENTRY_WORDS)
+			shared64_store(word, next); /* (e) */
+		else
+			(void)shared64_cas(word, old, next);
+	}
+}
+
+/*
+ * Somebody else was faster, and would be again: a try takes the cache lines from who is at work, so two
+ * that try all the time are slower than one after the other.
+ */
+static int race_lost(void)
+{
+	uint32_t i;
+
+	for (i = MSGQ_LOST_PAUSES; i > 0; i--)
+		shared_pause();
+	return MSGQ_AGAIN;
+}
+
 int msgq_txn_commit(struct msgq_call *call)
 {
 	struct msgq_txn *txn = &call->txn;
-	struct mcas *mcas = &call->queue->mcas;
 	struct msgq_root *root;
-	uint32_t number, i;
+	uint32_t number;
 	int outcome;
 
 	if (call->broken)
@@ -187,7 +219,7 @@ int msgq_txn_commit(struct msgq_call *call)
 		return outcome;
 	/* The entry may have been somebody else's until now: what the guard names must be told anew. */
 	if (shared64_load(&call->header->guard) != txn->guard)
-		return MSGQ_AGAIN;
+		return race_lost();
 	number = 2 * call->entry;
 	if ((txn->guard & ROOT_MASK) == number)
 		number++;
@@ -195,10 +227,8 @@ int msgq_txn_commit(struct msgq_call *call)
 	root_fill(call, root);
 	if (!shared64_cas(&call->header->guard, txn->guard,
 			  ((txn->guard >> ROOT_BITS) + 1) << ROOT_BITS | number))
-		return MSGQ_AGAIN;
-	for (i = 0; i < txn->n; i++)
-		(void)shared64_cas(&mcas->words[txn->changes[i].index], txn->changes[i].old,
-				   mcas_next(txn->changes[i].old, txn->changes[i].payload));
+		return race_lost();
+	commit_follow(call);
 	shared64_store(&root->is_followed, 1);
 	return MSGQ_DONE;
 }

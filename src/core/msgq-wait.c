@@ -22,7 +22,7 @@ static int record_claim(struct msgq_call *call, enum msgq_kind kind, const struc
 
 	if (call->sleeper != MSGQ_NONE)
 		return MSGQ_DONE;
-	if (sleeper_claim(&queue->sleepers, &call->actor, backed, &call->sleeper)) {
+	if (sleeper_claim(&queue->sleepers, call->actor, backed, &call->sleeper)) {
 		call->sleeper = MSGQ_NONE;
 		if (backed >= queue->layout.n_sleepers)
 			return MSGQ_E_NOMEM;
@@ -83,8 +83,8 @@ void msgq_register_end(struct msgq_call *call, int outcome, struct msgq_sleeper 
 	ret_sleeper->index = call->sleeper;
 	ret_sleeper->word_index = sleeper_word(&call->queue->sleepers, call->sleeper);
 	ret_sleeper->expected = call->expected;
-	ret_sleeper->client = call->actor.client;
-	ret_sleeper->hint = call->actor.hint;
+	ret_sleeper->client = call->actor->client;
+	ret_sleeper->hint = call->hint;
 }
 
 /* --- choosing ------------------------------------------------------------------------------------ */

@@ -9,8 +9,8 @@
  * Invariants, in the order msgq_verify checks them on a quiet file:
  *  1. The header names the layout; an entry without an owner holds nothing; no sleeper without an
  *     owner sleeps.
- *  2. The queue is the messages that head and each message's next lead to, and tail and each
- *     previous lead back, in the order in which they came.  Their number is count; their lengths
+ *  2. The queue is the messages that head and each message's next lead to, as far as the tail, and tail
+ *     and each previous lead back, in the order in which they came.  Their number is count; their lengths
  *     add up to the bytes.
  *  3. A message is a chain of exactly as many blocks as its length needs.
  *  4. The index leads to the newest message of each type, and its ring has all of them, in their
@@ -43,10 +43,11 @@
 #define SLACK_BLOCKS_MAX 65536u
 
 STATIC_ASSERT(sizeof(struct msgq_record) == 48);
-/* Block numbers fit a sleeper's argument, and block words a 32-bit index. */
+/* Block numbers fit a sleeper's argument and a reference, and block words a 32-bit index. */
 STATIC_ASSERT(2 * MESSAGES_MAX + SLACK_BLOCKS + SLACK_BLOCKS_MAX +
 		      6 * (MSG_TEXT_MAX / MSGQ_FIRST_BYTES) <
-	      UINT64_C(1) << 26);
+	      MSGQ_BLOCKS_MAX);
+STATIC_ASSERT(MSGQ_BLOCKS_MAX + RESULT_BASE < UINT64_C(1) << 30);
 
 uint64_t msgq_blocks_for(uint64_t size)
 {
@@ -161,7 +162,8 @@ int msgq_begin(struct msgq_call *call, struct msgq *queue, const struct actor *a
 	call->queue = queue;
 	call->header = msgq_header(queue);
 	call->is_reader = actor == NULL;
-	call->actor = actor ? *actor : (struct actor){ 0 };
+	call->actor = actor;
+	call->hint = actor ? actor->hint : MSGQ_HINT_NONE;
 	call->wakes = wakes;
 	call->budget = MCAS_ROUNDS_MAX + 4 * (uint64_t)queue->layout.n_blocks;
 	call->broken = false;
@@ -318,7 +320,7 @@ static int state_mark(struct msgq_call *call, uint32_t flags, uint32_t qbytes)
 {
 	int outcome;
 
-	call->actor.hint = MSGQ_HINT_NONE; /* nothing here is to be kept */
+	call->hint = MSGQ_HINT_NONE; /* nothing here is to be kept */
 	outcome = msgq_entry_claim(call, true);
 	if (outcome)
 		return outcome;

@@ -338,7 +338,7 @@ static bool object_is_valid(uint32_t type, const struct proto_object *object)
 		return false;
 	if (type != PROTO_REMOVE && object->kind != IPC_KIND_SHM)
 		return false;
-	return object->argument <= (type == PROTO_SHM_LOCK ? 1u : 0u);
+	return object->argument <= (type == PROTO_SHM_LOCK || type == PROTO_SHM_STAT ? 1u : 0u);
 }
 
 /*

@@ -73,7 +73,7 @@ struct proto_set {
 struct proto_object {
 	uint32_t kind;
 	int32_t id;
-	uint32_t argument; /* SHM_LOCK: 1 lock, 0 unlock; otherwise 0 */
+	uint32_t argument; /* SHM_LOCK: 1 lock, 0 unlock; SHM_STAT: 1 with a lease; otherwise 0 */
 };
 
 struct proto_settle {
@@ -85,6 +85,10 @@ struct proto_reply {
 	int32_t id;
 };
 
+/*
+ * object.generation is the lease, 0: none.  While the registry's record has it, and for SHM_LEASE_NS
+ * from the asking, the sum holds for the asker, unless he himself attaches, detaches or forks.
+ */
 struct proto_shm_reply {
 	int32_t error;
 	struct registry_object object;

@@ -40,13 +40,14 @@ static uint32_t quota_row_take(struct quota *quota)
 	return ++quota->top;
 }
 
-int quota_charge(struct quota *quota, uint32_t uid, enum quota_kind kind, uint32_t limit)
+int quota_charge_many(struct quota *quota, uint32_t uid, enum quota_kind kind, uint64_t n, uint64_t limit)
 {
 	uint32_t *link = quota_link(quota, uid);
+	uint64_t held = *link != 0 ? quota->rows[*link - 1].n[kind] : 0;
 	struct quota_row *row;
 
-	ASSERT((uint32_t)kind < QUOTA_KIND_COUNT);
-	if (*link != 0 ? quota->rows[*link - 1].n[kind] >= limit : limit == 0)
+	ASSERT((uint32_t)kind < QUOTA_KIND_COUNT && n > 0);
+	if (held >= limit || n > limit - held)
 		return QUOTA_E_LIMIT;
 	if (*link == 0) {
 		uint32_t taken = quota_row_take(quota);
@@ -59,12 +60,17 @@ int quota_charge(struct quota *quota, uint32_t uid, enum quota_kind kind, uint32
 		quota->n_rows++;
 	}
 	row = &quota->rows[*link - 1];
-	row->n[kind]++;
-	quota->n_total[kind]++;
+	row->n[kind] += n;
+	quota->n_total[kind] += n;
 	return 0;
 }
 
-void quota_release(struct quota *quota, uint32_t uid, enum quota_kind kind)
+int quota_charge(struct quota *quota, uint32_t uid, enum quota_kind kind, uint32_t limit)
+{
+	return quota_charge_many(quota, uid, kind, 1, limit == QUOTA_UNLIMITED ? UINT64_MAX : limit);
+}
+
+void quota_release_many(struct quota *quota, uint32_t uid, enum quota_kind kind, uint64_t n)
 {
 	uint32_t *link = quota_link(quota, uid);
 	uint32_t index = *link;
@@ -73,9 +79,9 @@ void quota_release(struct quota *quota, uint32_t uid, enum quota_kind kind)
 	ASSERT((uint32_t)kind < QUOTA_KIND_COUNT);
 	ASSERT(index != 0);
 	row = &quota->rows[index - 1];
-	ASSERT(row->n[kind] > 0);
-	row->n[kind]--;
-	quota->n_total[kind]--;
+	ASSERT(row->n[kind] >= n);
+	row->n[kind] -= n;
+	quota->n_total[kind] -= n;
 	for (uint32_t i = 0; i < QUOTA_KIND_COUNT; i++)
 		if (row->n[i] != 0)
 			return;
@@ -85,7 +91,12 @@ void quota_release(struct quota *quota, uint32_t uid, enum quota_kind kind)
 	quota->n_rows--;
 }
 
-uint32_t quota_count(const struct quota *quota, uint32_t uid, enum quota_kind kind)
+void quota_release(struct quota *quota, uint32_t uid, enum quota_kind kind)
+{
+	quota_release_many(quota, uid, kind, 1);
+}
+
+uint64_t quota_count(const struct quota *quota, uint32_t uid, enum quota_kind kind)
 {
 	uint32_t index = quota->buckets[quota_bucket(uid)];
 

@@ -131,10 +131,8 @@ static void put_event(struct bytes_writer *writer, const struct event *event)
 	}
 	if (parts & PART_CLIENT)
 		bytes_put_u64(writer, event->client);
-	if (parts & PART_DETACHED) {
+	if (parts & PART_DETACHED)
 		bytes_put_i32(writer, event->shmid);
-		put_sum(writer, &event->sum);
-	}
 	if (parts & PART_BYTES && event->n_bytes > 0)
 		bytes_put(writer, event->bytes, event->n_bytes);
 }
@@ -175,10 +173,8 @@ static int get_event(struct bytes_reader *reader, struct event *ret_event)
 	}
 	if (parts & PART_CLIENT)
 		event.client = bytes_get_u64(reader);
-	if (parts & PART_DETACHED) {
+	if (parts & PART_DETACHED)
 		event.shmid = bytes_get_i32(reader);
-		event.sum = get_sum(reader);
-	}
 	if (parts & PART_BYTES)
 		event.bytes = get_rest(reader, SERVICE_INPUT_MAX, &event.n_bytes);
 	*ret_event = event;
@@ -229,7 +225,7 @@ static void put_storage(struct bytes_writer *writer, const struct record_storage
 	bytes_put_u32(writer, storage->call);
 	bytes_put_i32(writer, storage->result);
 	bytes_put_u64(writer, storage->subject);
-	if (storage->call == RECORD_ATTACH_SUM)
+	if (storage->call == RECORD_ATTACH_SUM || storage->call == RECORD_FOLD)
 		put_sum(writer, &storage->sum);
 }
 
@@ -241,7 +237,7 @@ static int get_storage(struct bytes_reader *reader, struct record_storage *ret_s
 		return RECORD_E_VALUE;
 	storage.result = bytes_get_i32(reader);
 	storage.subject = bytes_get_u64(reader);
-	if (storage.call == RECORD_ATTACH_SUM)
+	if (storage.call == RECORD_ATTACH_SUM || storage.call == RECORD_FOLD)
 		storage.sum = get_sum(reader);
 	*ret_storage = storage;
 	return RECORD_READY;

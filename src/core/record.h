@@ -17,7 +17,7 @@
 
 #include "core/service.h"
 
-#define RECORD_VERSION 1u
+#define RECORD_VERSION 2u
 #define RECORD_HEAD_SIZE 12u
 /* Bytes of the registry in one record. */
 #define RECORD_RUN_MAX 4096u
@@ -64,14 +64,16 @@ enum record_call {
 	RECORD_ATTACH_SUM = 4,
 	RECORD_SETTLE = 5,
 	RECORD_HAS_EXITED = 6,
-	RECORD_CALL_COUNT = 7,
+	RECORD_ALONE = 7,
+	RECORD_FOLD = 8, /* not a call: what SETTLE, which follows, tells by service_fold */
+	RECORD_CALL_COUNT = 9,
 };
 
 struct record_storage {
 	uint32_t call;         /* enum record_call */
-	int32_t result;        /* 0 or errno; HAS_EXITED: 1 or 0; 0 where there is none */
+	int32_t result;        /* 0 or errno; HAS_EXITED, ALONE: 1 or 0; 0 where there is none */
 	uint64_t subject;      /* record_object(kind, id), or a client */
-	struct ledger_sum sum; /* ATTACH_SUM */
+	struct ledger_sum sum; /* ATTACH_SUM, FOLD */
 };
 
 enum record_end {

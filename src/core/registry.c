@@ -22,14 +22,14 @@ int registry_bind(struct registry *registry, void *base, uint64_t size)
 	struct image *image = base;
 	uint64_t version;
 
-	if (size < registry_size() || (uintptr_t)base % 64 != 0)
+	if (size < sizeof(image->header) || (uintptr_t)base % 64 != 0)
 		return REGISTRY_E_CORRUPT;
 	if (shared64_load(&image->header.magic) != REGISTRY_MAGIC)
 		return REGISTRY_E_CORRUPT;
 	version = shared64_load(&image->header.version);
 	if (version >> 32 != REGISTRY_VERSION)
 		return REGISTRY_E_VERSION;
-	if ((uint32_t)version != LAYOUT_SIGNATURE || shared64_load(&image->header.nonce) == 0)
+	if (size < registry_size() || (uint32_t)version != LAYOUT_SIGNATURE || shared64_load(&image->header.nonce) == 0)
 		return REGISTRY_E_CORRUPT;
 	*registry = (struct registry){ .base = base, .size = size };
 	return 0;
@@ -131,6 +131,20 @@ void registry_read_limits(const struct registry *registry, struct registry_limit
 	limits.msgmax = u32_min(limits.msgmax, MSG_TEXT_MAX);
 	limits.msgmnb = u32_min(limits.msgmnb, MSG_TEXT_MAX);
 	*ret_limits = limits;
+}
+
+uint32_t registry_msgmax(const struct registry *registry)
+{
+	const struct shared64 *cell = image_of(registry)->header.limits;
+	uint64_t version = shared64_load(&cell[0]), word;
+	uint32_t msgmax;
+
+	/* A single word needs no second look: it is the current one, or one that is about to be. */
+	word = shared64_load(&cell[1 + (version & 1) * LIMITS_WORDS +
+				   offsetof(struct registry_limits, msgmax) / 8]);
+	memcpy(&msgmax, (const uint8_t *)&word + offsetof(struct registry_limits, msgmax) % 8,
+	       sizeof(msgmax));
+	return u32_min(msgmax, MSG_TEXT_MAX);
 }
 
 uint32_t registry_count(const struct registry *registry, enum ipc_kind kind)
@@ -291,6 +305,23 @@ int registry_client_add(struct registry *registry, uint32_t pid, uint32_t uid, u
 	table_put(&table, (uint32_t)(client & 0xffff) - 1, &record);
 	*ret_client = client;
 	return 0;
+}
+
+void registry_client_note(struct registry *registry, uint64_t client, uint32_t request,
+			  enum ipc_kind kind, int32_t id)
+{
+	struct table table = table_of(registry, TABLE_CLIENTS);
+	union record record;
+	int r;
+
+	ASSERT(request != 0);
+	memset(&record, 0, sizeof(record));
+	r = registry_client_get(registry, client, &record.client);
+	ASSERT(r == 0);
+	record.client.made_request = request;
+	record.client.made_kind = kind;
+	record.client.made_id = id;
+	table_put(&table, (uint32_t)(client & 0xffff) - 1, &record);
 }
 
 void registry_client_drop(struct registry *registry, uint64_t client)

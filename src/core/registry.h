@@ -16,7 +16,7 @@
 #include "core/cred.h"
 #include "core/limits.h"
 
-#define REGISTRY_VERSION 1u
+#define REGISTRY_VERSION 2u
 
 enum registry_outcome {
 	REGISTRY_E_ABSENT = 1,  /* no such object or process */
@@ -43,10 +43,14 @@ struct registry_object {
 	struct ipc_owner owner;
 	uint32_t last_pid;    /* segments: lpid */
 	uint64_t size;        /* segments: shm_segsz; sets: sem_nsems; queues: room of the file in bytes */
-	uint64_t generation;  /* queues: grows when the file grew and must be mapped anew */
+	uint64_t generation;  /* queues: grows when the file grew and must be mapped anew;
+				 segments: the lease of the last sum (proto.h), 0: nobody has one */
 	int64_t ctime_s;      /* segments only; sets and queues keep theirs in their file */
-	uint64_t attach_ns;   /* segments: realtime of the last attach and detach known here */
-	uint64_t detach_ns;
+	union {
+		uint64_t attach_ns;   /* segments: realtime of the last attach known here */
+		uint64_t set_pending; /* others: msg_qbytes + 1 of an IPC_SET the file has not seen */
+	};
+	uint64_t detach_ns;           /* segments: likewise */
 };
 
 /* Limits of the namespace (LIM-*), changeable at run time. */
@@ -71,6 +75,11 @@ struct registry_client {
 	uint32_t pid;
 	uint32_t uid;
 	uint64_t start_time; /* of the process, in the unit of /proc/PID/stat: tells pid reuse apart */
+	/* The last object made for it, and the number of the request: one asked again finds it. */
+	uint32_t made_request; /* 0: none */
+	uint32_t made_kind;
+	int32_t made_id;
+	uint32_t reserved;
 };
 
 /* A binding: private. */
@@ -106,6 +115,8 @@ int registry_find(const struct registry *registry, enum ipc_kind kind, int32_t k
 const struct shared64 *registry_live_word(const struct registry *registry, enum ipc_kind kind,
 					  int32_t id);
 void registry_read_limits(const struct registry *registry, struct registry_limits *ret_limits);
+/* One of them, for the hot path. */
+uint32_t registry_msgmax(const struct registry *registry);
 /* Objects in use, and the highest index in use (0 if none) (IPC-11). */
 uint32_t registry_count(const struct registry *registry, enum ipc_kind kind);
 uint32_t registry_index_max(const struct registry *registry, enum ipc_kind kind);
@@ -137,6 +148,9 @@ int registry_client_next(const struct registry *registry, uint64_t *ret_client);
 /* Adds a process: gives it an identity.  0 or E_FULL. */
 int registry_client_add(struct registry *registry, uint32_t pid, uint32_t uid, uint64_t start_time,
 			uint64_t *ret_client);
+/* Stored before the object is LIVE: the process is known, the request is not 0. */
+void registry_client_note(struct registry *registry, uint64_t client, uint32_t request,
+			  enum ipc_kind kind, int32_t id);
 void registry_client_drop(struct registry *registry, uint64_t client);
 /* By identity, and the row-th one (for a restart); 0 or E_ABSENT. */
 int registry_client_get(const struct registry *registry, uint64_t client,

@@ -57,6 +57,7 @@ struct service {
 	uint32_t owner_uid;
 	uint32_t daemon_pid;
 	uint64_t start_ns;
+	uint64_t now_ns; /* of the step */
 	uint64_t n_requests;
 
 	uint32_t known_row; /* service_next_known goes on here */
@@ -67,6 +68,7 @@ struct service {
 	uint64_t n_sems;
 	uint32_t n_dest;      /* segments in state DEST */
 	uint32_t dest_cursor; /* index the next sweep begins at */
+	uint64_t lease;       /* the last one given; none is given twice */
 
 	int64_t log_second;
 	uint32_t n_logs; /* in that second */
@@ -139,8 +141,6 @@ int32_t object_shm_lock(const struct request *request);
 int32_t object_limits(const struct request *request);
 /* Attachments of a segment have ended: it goes if it is marked for it. */
 void segment_recheck(struct turn *turn, int32_t id);
-/* Keeps what a settled ledger says of a segment. */
-void segment_fold(struct turn *turn, int32_t id, const struct ledger_sum *sum);
 /* Looks at some of the removed segments. */
 void segment_sweep(struct turn *turn);
 /* Counts and charges what the registry holds, at start. */

@@ -1,10 +1,11 @@
 /*
  * service-object.c: requests about objects.
  *
- * Check, then apply: whatever may refuse comes before the first change.  The two changes that can
- * fail, storage->create and storage->set, come before the registry says so.  An object under
- * destruction passes through CLOSING, which ends its live word, so that a daemon killed on the way
- * finds it there and goes on.
+ * Check, then apply: whatever may refuse comes before the first change.  An object under destruction
+ * passes through CLOSING, which ends its live word, so that a daemon killed on the way finds it there
+ * and goes on.  An IPC_SET is in the registry, marked as pending, before storage carries it out: a
+ * daemon killed on the way is followed by one that carries it out again.  A new object is noted with its
+ * process, by the request's number, before it is live: asked again, the answer is that object.
  *
  * The session's uid and gid are the owner of its FIFOs.  Supplementary groups are not known here;
  * permission of a *get is judged by the library, and access by the kernel at the object's file.
@@ -86,6 +87,21 @@ static void object_uncount(struct service *service, enum ipc_kind kind,
 	quota_release(&service->quota, object->owner.cuid, QUOTA_OBJECT);
 }
 
+/* Carries out again what the last daemon was killed in. */
+static void object_set_again(struct service *service, enum ipc_kind kind,
+			     struct registry_object *object)
+{
+	struct registry_object before = *object;
+	uint64_t qbytes = object->set_pending - 1;
+
+	before.size = 0; /* its file may not have grown */
+	object->set_pending = 0;
+	/* What fails now fails for its users as well: a file that is not to be had. */
+	(void)service->storage->set(service->storage->context, kind, object, &before,
+				    kind == IPC_KIND_MSG ? qbytes : 0);
+	registry_put(service->registry, kind, object);
+}
+
 void objects_count(struct service *service)
 {
 	for (uint32_t k = 0; k < IPC_KIND_COUNT; k++) {
@@ -107,6 +123,8 @@ void objects_count(struct service *service)
 				object_destroy(service, kind, &object);
 				continue;
 			}
+			if (kind != IPC_KIND_SHM && object.set_pending != 0)
+				object_set_again(service, kind, &object);
 			object_count(service, kind, &object);
 			/* Cannot fail: no limit, and a row for every object there can be. */
 			(void)quota_charge(&service->quota, object.owner.cuid, QUOTA_OBJECT,
@@ -285,6 +303,9 @@ static int32_t create_apply(const struct request *request, const struct registry
 			 "storage failed, errno", &(uint64_t){ (uint64_t)error });
 		return error;
 	}
+	if (request->message->request != 0)
+		registry_client_note(service->registry, request_session(request)->client,
+				     request->message->request, kind, object.id);
 	object.state = REGISTRY_LIVE;
 	registry_put(service->registry, kind, &object);
 	object_count(service, kind, &object);
@@ -292,6 +313,22 @@ static int32_t create_apply(const struct request *request, const struct registry
 	(void)quota_charge(&service->quota, object.owner.cuid, QUOTA_OBJECT, QUOTA_UNLIMITED);
 	*ret_id = object.id;
 	return 0;
+}
+
+/* A request asked again, because the daemon that carried it out was killed before its answer. */
+static bool create_is_done(const struct request *request, int32_t *ret_id)
+{
+	const struct registry *registry = request->turn->service->registry;
+	enum ipc_kind kind = (enum ipc_kind)request->message->create.kind;
+	struct registry_object object;
+	struct registry_client asker;
+
+	if (registry_client_get(registry, request_session(request)->client, &asker) != 0 ||
+	    asker.made_request == 0 || asker.made_request != request->message->request ||
+	    asker.made_kind != kind || registry_get(registry, kind, asker.made_id, &object) != 0)
+		return false;
+	*ret_id = object.id;
+	return true;
 }
 
 int32_t object_create(const struct request *request, int32_t *ret_id)
@@ -302,6 +339,8 @@ int32_t object_create(const struct request *request, int32_t *ret_id)
 	struct registry_limits limits;
 	int32_t error;
 
+	if (create_is_done(request, ret_id))
+		return 0;
 	registry_read_limits(service->registry, &limits);
 	if (create->kind == IPC_KIND_SEM && create->size > limits.semmsl)
 		return ABI_EINVAL;
@@ -380,14 +419,20 @@ int32_t object_set(const struct request *request)
 		object.size = set->qbytes;
 		object.generation++;
 	}
+	if (kind != IPC_KIND_SHM)
+		object.set_pending = (kind == IPC_KIND_MSG ? set->qbytes : 0) + 1;
 	registry_put(service->registry, kind, &object);
 	error = storage_error(service->storage->set(service->storage->context, kind, &object, &before,
 						    kind == IPC_KIND_MSG ? set->qbytes : 0));
-	if (error != 0) {
-		registry_put(service->registry, kind, &before);
+	if (error != 0)
 		turn_log(request->turn, request->session, set_names[kind], "storage failed, errno",
 			 &(uint64_t){ (uint64_t)error });
-	}
+	if (kind != IPC_KIND_SHM)
+		object.set_pending = 0;
+	if (error != 0)
+		registry_put(service->registry, kind, &before);
+	else if (kind != IPC_KIND_SHM)
+		registry_put(service->registry, kind, &object);
 	return error;
 }
 
@@ -463,14 +508,14 @@ static bool object_fold(struct registry_object *object, const struct ledger_sum 
 	return changed;
 }
 
-void segment_fold(struct turn *turn, int32_t id, const struct ledger_sum *sum)
+void service_fold(struct service *service, int32_t shmid, const struct ledger_sum *sum)
 {
 	struct registry_object object;
 
-	if (id < 0 || registry_get(turn->service->registry, IPC_KIND_SHM, id, &object) != 0)
+	if (shmid < 0 || registry_get(service->registry, IPC_KIND_SHM, shmid, &object) != 0)
 		return;
-	if (object_fold(&object, sum, turn->event->now_ns))
-		registry_put(turn->service->registry, IPC_KIND_SHM, &object);
+	if (object_fold(&object, sum, service->now_ns))
+		registry_put(service->registry, IPC_KIND_SHM, &object);
 }
 
 /* Attachments right now, with their stamps kept in object and registry.  0 or errno. */
@@ -556,10 +601,34 @@ void segment_sweep(struct turn *turn)
 	}
 }
 
+/*
+ * Ends the lease there was, and says who may have the next one: whoever knows its number.  Before the
+ * sum: who attaches writes his ledger first and looks at the lease afterwards, so either he is in the
+ * sum or he sees it and has it ended.
+ */
+static void segment_lease(struct turn *turn, struct registry_object *object, uint64_t lease)
+{
+	if (object->generation == lease)
+		return;
+	object->generation = lease;
+	registry_put(turn->service->registry, IPC_KIND_SHM, object);
+}
+
+/* A number that no earlier daemon of this machine has given either. */
+static uint64_t lease_next(struct turn *turn)
+{
+	uint64_t *last = &turn->service->lease;
+
+	*last = turn->event->monotonic_ns > *last ? turn->event->monotonic_ns : *last + 1;
+	return *last;
+}
+
 int32_t object_shm_stat(const struct request *request, struct registry_object *ret_object,
 			uint64_t *ret_n_attached)
 {
 	int32_t id = request->message->object.id;
+	const struct service_storage *storage = request->turn->service->storage;
+	bool wants_lease = request->message->object.argument != 0;
 	struct turn *turn = request->turn;
 	struct registry_object object;
 	uint64_t n_attached = 0;
@@ -567,7 +636,12 @@ int32_t object_shm_stat(const struct request *request, struct registry_object *r
 
 	if (id < 0 || registry_get(turn->service->registry, IPC_KIND_SHM, id, &object) != 0)
 		return ABI_EINVAL;
+	segment_lease(turn, &object, wants_lease ? lease_next(turn) : 0);
 	error = segment_sum(turn, &object, true, &n_attached);
+	if (error != 0 || (wants_lease && !storage->attached_alone(storage->context, id,
+								   request_session(request)->client,
+								   n_attached)))
+		segment_lease(turn, &object, 0);
 	if (error != 0)
 		return error;
 	if (object.state == REGISTRY_DEST && n_attached == 0 && segment_close(turn, &object))

@@ -272,6 +272,11 @@ size_t service_input_room(const struct service *service, uint32_t session)
 	return session_room(&service->sessions[session].session);
 }
 
+uint32_t service_sessions_of(const struct service *service, uint32_t uid)
+{
+	return (uint32_t)quota_count(&service->quota, uid, QUOTA_SESSION);
+}
+
 void turn_session_end(struct turn *turn, uint32_t index)
 {
 	struct service *service = turn->service;
@@ -525,6 +530,7 @@ void service_step(struct service *service, const struct event *event, struct eff
 	struct turn turn = { .service = service, .event = event, .effects = effects };
 
 	effects->n = 0;
+	service->now_ns = event->now_ns;
 	switch (event->type) {
 	case EVENT_REGISTER:
 		turn_register(&turn);
@@ -542,7 +548,6 @@ void service_step(struct service *service, const struct event *event, struct eff
 		client_execed(&turn, event->client);
 		break;
 	case EVENT_DETACHED:
-		segment_fold(&turn, event->shmid, &event->sum);
 		segment_recheck(&turn, event->shmid);
 		break;
 	case EVENT_TICK:

@@ -48,7 +48,6 @@ struct event {
 	uint64_t start_time;   /* ADMITTED */
 	uint64_t client;       /* EXITED, EXECED */
 	int32_t shmid;         /* DETACHED */
-	struct ledger_sum sum; /* DETACHED */
 };
 
 enum effect_type {
@@ -114,8 +113,14 @@ struct service_storage {
 	 */
 	int (*attach_sum)(void *context, int32_t shmid, bool exact, struct ledger_sum *ret_sum);
 	/*
-	 * Settles what an ended process held: descriptors, sleepers, undo, blocks, attachments (each
-	 * reported by an EVENT_DETACHED before the next event).  dead false: exec, attachments only.
+	 * n_attached of the sum just made are all this client's own, and that and the stamps can change
+	 * only by his calls and by somebody who attaches.
+	 */
+	bool (*attached_alone)(void *context, int32_t shmid, uint64_t client, uint64_t n_attached);
+	/*
+	 * Settles what an ended process held: descriptors, sleepers, undo, blocks, attachments: the
+	 * stamps of each are kept by service_fold before it returns, when the process is still known, and
+	 * an EVENT_DETACHED comes before the next event.  dead false: exec, attachments only.
 	 */
 	void (*settle)(void *context, uint64_t client, uint32_t pid, bool dead);
 	/* True if that process has ended (its pidfd says so). */
@@ -138,6 +143,9 @@ void service_start(struct service *service, struct registry *registry,
 /* The next client to watch after a start; false when all have been reported. */
 bool service_next_known(struct service *service, struct registry_client *ret_client);
 
+/* For storage->settle: keeps the stamps of attachments that have ended. */
+void service_fold(struct service *service, int32_t shmid, const struct ledger_sum *sum);
+
 /* One event.  effects is reset first. */
 void service_step(struct service *service, const struct event *event, struct effects *effects);
 
@@ -148,6 +156,9 @@ bool service_has_pending(const struct service *service, uint32_t *ret_session);
  * event risks the connection: what a turn leaves over must fit (SESSION_IN_MAX, session.h).
  */
 size_t service_input_room(const struct service *service, uint32_t session);
+
+/* Sessions a uid holds now. */
+uint32_t service_sessions_of(const struct service *service, uint32_t uid);
 
 bool service_verify(const struct service *service);
 

@@ -18,7 +18,7 @@
 #define BITMAP_WORDS (OBJECT_MAX / 64)
 
 STATIC_ASSERT(sizeof(struct registry_object) == 80);
-STATIC_ASSERT(sizeof(struct registry_client) == 24);
+STATIC_ASSERT(sizeof(struct registry_client) == 40);
 STATIC_ASSERT(sizeof(struct registry_limits) == 56);
 STATIC_ASSERT(CLIENT_MAX <= OBJECT_MAX && CLIENT_MAX < 0xffff);
 
@@ -69,7 +69,7 @@ struct image {
 };
 
 STATIC_ASSERT(sizeof(struct slot) == 192);
-STATIC_ASSERT(sizeof(struct row) == 64);
+STATIC_ASSERT(sizeof(struct row) == 96);
 STATIC_ASSERT(sizeof(struct table_head) == 64);
 STATIC_ASSERT(offsetof(struct image, bitmap) == 4096);
 STATIC_ASSERT(offsetof(struct image, rows) % 64 == 0 && offsetof(struct image, slots) % 64 == 0);

@@ -21,6 +21,9 @@
 /* Descriptors kept back from sessions, for files that are opened for a moment. */
 #define EFFECTS_DESCRIPTORS_KEPT 64u
 
+/* What a session takes of them: both FIFOs, and the process's descriptor if it is its first one. */
+#define EFFECTS_DESCRIPTORS_PER_SESSION 3u
+
 #define EFFECTS_QUEUE_FIRST 64u
 
 /* --- events ------------------------------------------------------------------------------------ */
@@ -78,18 +81,57 @@ static const char *admit_check_process(struct event *admitted)
 	return reason;
 }
 
-static const char *admit_check(const struct fifo_pair *pair, struct event *admitted)
+/* No user but root has more than half of the descriptors where several are served. */
+static bool admit_has_share(const struct daemon *daemon, uint32_t uid, rlim_t n_descriptors)
+{
+	uint32_t n = service_sessions_of(daemon->service, uid);
+
+	return uid == 0 || !daemon->ns.shared ||
+	       (rlim_t)n * EFFECTS_DESCRIPTORS_PER_SESSION < n_descriptors / 2;
+}
+
+static const char *admit_check_room(const struct daemon *daemon, const struct fifo_pair *pair)
 {
 	struct rlimit limit;
 
+	if (getrlimit(RLIMIT_NOFILE, &limit) < 0 || limit.rlim_cur == RLIM_INFINITY)
+		return NULL;
+	if ((rlim_t)pair->out_fd + EFFECTS_DESCRIPTORS_KEPT >= limit.rlim_cur)
+		return "too few file descriptors";
+	if (!admit_has_share(daemon, pair->uid, limit.rlim_cur - EFFECTS_DESCRIPTORS_KEPT))
+		return "this user's share of the file descriptors is used up";
+	return NULL;
+}
+
+/* Who is to come back later is told so; the service has not heard of him. */
+static void admit_turn_away(const struct fifo_pair *pair)
+{
+	struct proto_message message = {
+		.type = PROTO_WELCOME,
+		.welcome = {.error = ENOSPC, .version = PROTO_VERSION},
+	};
+	uint8_t bytes[FRAME_SIZE_MAX];
+	ptrdiff_t n = fifo_write(pair->out_fd, bytes, proto_encode(&message, bytes));
+
+	(void)n; /* if it does not read he will find that the connection has ended */
+}
+
+static const char *admit_check(const struct daemon *daemon, const struct fifo_pair *pair,
+			       struct event *admitted)
+{
+	const char *reason;
+
 	if (geteuid() != 0 && pair->uid != geteuid())
 		return "this daemon has no privilege and serves its own user only";
-	if (getrlimit(RLIMIT_NOFILE, &limit) == 0 &&
-	    (rlim_t)pair->out_fd + EFFECTS_DESCRIPTORS_KEPT >= limit.rlim_cur)
-		return "too few file descriptors";
 	admitted->uid = pair->uid;
 	admitted->gid = pair->gid;
-	return admit_check_process(admitted);
+	reason = admit_check_process(admitted);
+	if (reason)
+		return reason;
+	reason = admit_check_room(daemon, pair);
+	if (reason)
+		admit_turn_away(pair);
+	return reason;
 }
 
 /* The new image of a process that is a client already must not inherit what the old one had. */
@@ -119,7 +161,7 @@ static const char *admit_open(struct daemon *daemon, const struct effect *effect
 
 	if (r < 0)
 		return strerror(-r);
-	reason = admit_check(&pair, admitted);
+	reason = admit_check(daemon, &pair, admitted);
 	if (reason) {
 		fifo_pair_close(&pair);
 		return reason;

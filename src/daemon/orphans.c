@@ -37,15 +37,20 @@ uint32_t orphans_count(struct orphans *orphans, const struct clients *clients,
 	for (uint32_t i = 0; i < orphans->n;) {
 		struct orphan *orphan = &orphans->list[i];
 		uint32_t n = 0;
+		int r;
 
 		if (process_start_time(orphan->pid, &start_time) < 0 ||
 		    start_time != orphan->start_time ||
-		    clients_speak_for(clients, registry, orphan->pid) ||
-		    process_count_mappings(orphan->pid, file, 1, &n) == -ENODATA) {
+		    clients_speak_for(clients, registry, orphan->pid)) {
 			*orphan = orphans->list[--orphans->n];
 			continue;
 		}
-		total += n;
+		r = process_count_mappings(orphan->pid, file, 1, &n);
+		if (r == -ENODATA) {
+			*orphan = orphans->list[--orphans->n];
+			continue;
+		}
+		total += r == -EAGAIN ? 1 : n; /* which most of them have */
 		i++;
 	}
 	return total;

@@ -12,6 +12,7 @@
 #include <unistd.h>
 
 #include "core/base.h"
+#include "sys/clock.h"
 
 /* /proc/PID/stat ends long before; its start time is field 22. */
 #define PROCESS_STAT_MAX 1024u
@@ -22,6 +23,18 @@
 
 /* Longest line of /proc/PID/maps that matters; a longer path is not in a namespace we serve. */
 #define PROCESS_MAPS_LINE_MAX 8192u
+
+/*
+ * Time for lists of mappings, and the pause when it is used up: a list has as many lines as its process
+ * likes, and whose lists are read is said by ledgers.  So they cost a sixth of the daemon's time at most.
+ */
+#define PROCESS_LOOK_NS 200000000u
+#define PROCESS_PAUSE_NS 1000000000u
+
+static struct {
+	uint64_t used_ns;
+	uint64_t end_ns; /* of the last look */
+} process_looks;
 
 static int process_open(uint32_t pid, const char *what)
 {
@@ -152,15 +165,38 @@ static size_t process_search_lines(char *text, size_t used, struct process_searc
 	return used;
 }
 
-/* 0, -ENODATA for an empty list, or -errno. */
+bool process_may_look(void)
+{
+	if (process_looks.used_ns < PROCESS_LOOK_NS)
+		return true;
+	if (clock_monotonic_ns() - process_looks.end_ns < PROCESS_PAUSE_NS)
+		return false;
+	process_looks.used_ns = 0;
+	return true;
+}
+
+/* A pause that comes by itself counts, too. */
+static void process_looked(uint64_t begin_ns)
+{
+	if (begin_ns - process_looks.end_ns >= PROCESS_PAUSE_NS)
+		process_looks.used_ns = 0;
+	process_looks.end_ns = clock_monotonic_ns();
+	process_looks.used_ns += process_looks.end_ns - begin_ns;
+}
+
+/* 0, -ENODATA for an empty list, -EAGAIN: no time for it, or -errno. */
 static int process_search_maps(uint32_t pid, struct process_search *search)
 {
 	static char text[2 * PROCESS_MAPS_LINE_MAX];
+	uint64_t begin_ns = clock_monotonic_ns();
 	uint64_t total = 0;
 	size_t used = 0;
 	ssize_t n;
-	int fd = process_open(pid, "maps");
+	int fd;
 
+	if (!process_may_look())
+		return -EAGAIN;
+	fd = process_open(pid, "maps");
 	if (fd < 0)
 		return fd;
 	while ((n = read(fd, text + used, sizeof(text) - used)) > 0) {
@@ -171,6 +207,7 @@ static int process_search_maps(uint32_t pid, struct process_search *search)
 	}
 	n = n < 0 ? -errno : 0;
 	(void)close(fd); /* only read */
+	process_looked(begin_ns);
 	if (n < 0)
 		return (int)n;
 	return total > 0 ? 0 : -ENODATA;

@@ -20,10 +20,14 @@ struct process_file {
 /*
  * Number of mappings of each file into counts (set, not added).  Files are told by inode and name:
  * the device in that list is not always the one stat reports.  0; -ENODATA: it maps nothing at
- * all, so it is ending and its process descriptor will say so; -errno: may not be read.
+ * all, so it is ending and its process descriptor will say so; -EAGAIN: see process_may_look;
+ * -errno: may not be read.
  */
 int process_count_mappings(uint32_t pid, const struct process_file *files, uint32_t n_files,
 			   uint32_t *ret_counts);
+
+/* False: so much time has gone into lists of mappings that others have to have theirs first. */
+bool process_may_look(void);
 
 /* Its children, at most n_max of them.  0 or -errno. */
 int process_children(uint32_t pid, uint32_t *ret_pids, uint32_t n_max, uint32_t *ret_n);

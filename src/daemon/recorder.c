@@ -141,6 +141,25 @@ static int recorder_attach_sum(void *context, int32_t shmid, bool exact, struct 
 	return r;
 }
 
+void recorder_fold(struct recorder *recorder, int32_t shmid, const struct ledger_sum *sum)
+{
+	struct record record = {.type = RECORD_STORAGE};
+
+	record.storage.call = RECORD_FOLD;
+	record.storage.subject = record_object(IPC_KIND_SHM, shmid);
+	record.storage.sum = *sum;
+	recorder_put(recorder, &record);
+}
+
+static bool recorder_attached_alone(void *context, int32_t shmid, uint64_t client, uint64_t n_attached)
+{
+	struct recorder *recorder = context;
+	bool is = recorder->asked->attached_alone(recorder->asked->context, shmid, client, n_attached);
+
+	recorder_said(recorder, RECORD_ALONE, record_object(IPC_KIND_SHM, shmid), is);
+	return is;
+}
+
 static void recorder_settle(void *context, uint64_t client, uint32_t pid, bool dead)
 {
 	struct recorder *recorder = context;
@@ -171,6 +190,7 @@ const struct service_storage *recorder_storage(struct recorder *recorder,
 		.destroy = recorder_destroy,
 		.ledger_make = recorder_ledger_make,
 		.attach_sum = recorder_attach_sum,
+		.attached_alone = recorder_attached_alone,
 		.settle = recorder_settle,
 		.has_exited = recorder_has_exited,
 	};

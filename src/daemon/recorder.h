@@ -33,6 +33,8 @@ int recorder_open(struct recorder *recorder, const char *dir, const struct regis
 /* What the service is to be started with: storage itself when nothing is recorded. */
 const struct service_storage *recorder_storage(struct recorder *recorder,
 					       const struct service_storage *storage);
+/* To be told by storage->settle of what it gives service_fold. */
+void recorder_fold(struct recorder *recorder, int32_t shmid, const struct ledger_sum *sum);
 void recorder_event(struct recorder *recorder, const struct event *event);
 void recorder_effects(struct recorder *recorder, const struct effects *effects);
 /* Ends it in order; legal on {0}. */

@@ -8,6 +8,7 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <inttypes.h>
+#include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -36,6 +37,7 @@ struct settle_sum {
 	uint32_t row;
 	uint32_t n_children;
 	bool is_mapped; /* by anybody: otherwise there is no child to look for */
+	struct ipc_owner owner;
 	struct ledger_sum total;
 };
 
@@ -59,11 +61,17 @@ static void sum_add(struct ledger_sum *total, const struct ledger_sum *one)
 /* Mappings of a living client's child that does not speak for itself.  0 or -errno. */
 static int sum_silent(struct settle_sum *sum, uint32_t pid, uint32_t *ret_n)
 {
+	int r;
+
 	*ret_n = 0;
 	orphans_forget(&sum->daemon->orphans, pid);
-	if (sum->n_children++ >= SETTLE_CHILDREN_MAX)
-		return 0;
-	return process_count_mappings(pid, &sum->file, 1, ret_n);
+	r = process_count_mappings(pid, &sum->file, 1, ret_n);
+	if (r != -EAGAIN)
+		return r;
+	if (kill((pid_t)pid, 0) < 0 && errno == ESRCH)
+		return -ENOENT;
+	*ret_n = 1; /* which most of them have */
+	return 0;
 }
 
 /* Attachments of one forked process that its parent has noted. */
@@ -73,6 +81,8 @@ static uint32_t sum_child(struct settle_sum *sum, struct client *parent, uint32_
 	uint32_t n = 0;
 	int r;
 
+	if (sum->n_children++ >= SETTLE_CHILDREN_MAX)
+		return 0;
 	if (clients_speak_for(&daemon->clients, &daemon->ns.registry, pid)) {
 		ledger_child_forget(&parent->ledger, pid);
 		return 0;
@@ -109,7 +119,7 @@ static uint32_t sum_forking(struct settle_sum *sum, struct client *parent, uint3
 
 	if (process_children(parent->pid, pids, ARRAY_SIZE(pids), &n_pids) < 0)
 		return n_own;
-	for (uint32_t i = 0; i < n_pids; i++) {
+	for (uint32_t i = 0; i < n_pids && sum->n_children++ < SETTLE_CHILDREN_MAX; i++) {
 		uint32_t n = 0;
 
 		if (!sum_is_noted(parent, pids[i]) &&
@@ -147,15 +157,40 @@ static bool sum_is_stale(struct settle_sum *sum, struct client *client)
 	return true;
 }
 
+/* Whether somebody who is no guest of a group may have opened the segment's file at some time. */
+static bool sum_is_likely(const struct settle_sum *sum, const struct client *client)
+{
+	const struct ipc_owner *owner = &sum->owner;
+
+	return client->ledger_uid == 0 || client->ledger_uid == owner->uid ||
+	       client->ledger_uid == owner->cuid || (owner->mode & 044u) != 0;
+}
+
+/*
+ * What a ledger says of a segment that its owner cannot have opened: true only of mappings from
+ * before it gave up its privileges, or before the mode was changed; and those can be seen.
+ */
+static void sum_doubt(const struct settle_sum *sum, const struct client *client, uint32_t *n_attached)
+{
+	uint32_t n = 0;
+
+	if (*n_attached == 0 || sum_is_likely(sum, client))
+		return;
+	if (sum->is_mapped && process_count_mappings(client->pid, &sum->file, 1, &n) < 0)
+		n = 0;
+	*n_attached = u32_min(*n_attached, n);
+}
+
 static void sum_client(struct settle_sum *sum, struct client *client)
 {
 	struct ledger_sum one = {0};
 	uint32_t n_children = 0;
 
 	ledger_sum(&client->ledger, sum->shmid, false, &one);
+	sum_doubt(sum, client, &one.n_attached);
 	if (one.n_attached > 0 && (clients_have_ended(client) || sum_is_stale(sum, client)))
 		one.n_attached = 0; /* its end is being told; the attachments ended with it */
-	else if (sum->is_mapped)
+	else if (sum->is_mapped && (one.n_attached > 0 || sum_is_likely(sum, client)))
 		n_children = sum_children(sum, client, one.n_attached); /* it may have detached since */
 	sum_add(&sum->total, &one);
 	sum_add(&sum->total, &(struct ledger_sum){.n_attached = n_children});
@@ -193,11 +228,11 @@ static bool sum_search(struct daemon *daemon, const struct process_file *file)
 	if (now_s != second)
 		n_searches = 0;
 	second = now_s;
-	if (n_searches++ >= SETTLE_SEARCHES_PER_SECOND_MAX)
+	if (n_searches++ >= SETTLE_SEARCHES_PER_SECOND_MAX || !process_may_look())
 		return false;
 	(void)snprintf(objects, sizeof(objects), "%s/objects/shm.", daemon->ns.path);
 	orphans_search(&daemon->orphans, &daemon->ns.registry, file, objects);
-	return true;
+	return process_may_look(); /* otherwise it has not seen all of them */
 }
 
 /*
@@ -284,11 +319,15 @@ int settle_attach_sum(void *context, int32_t shmid, bool exact, struct ledger_su
 {
 	struct daemon *daemon = context;
 	struct settle_sum sum = {.daemon = daemon, .shmid = shmid};
+	struct registry_object object = {0};
 	struct file_status status = {0};
 	int r = sum_look(daemon, shmid, &sum.is_mapped, &status);
 
 	if (r != 0)
 		return r;
+	if (registry_get_any(&daemon->ns.registry, IPC_KIND_SHM, (uint32_t)shmid & ABI_INDEX_MASK,
+			     &object) == 0)
+		sum.owner = object.owner;
 	sum.file.inode = status.inode;
 	storage_name(IPC_KIND_SHM, shmid, sum.file.name);
 	if (!exact && sum.is_mapped)
@@ -297,6 +336,59 @@ int settle_attach_sum(void *context, int32_t shmid, bool exact, struct ledger_su
 		sum_all(&sum);
 	*ret_sum = sum.total;
 	return 0;
+}
+
+/* Looking for anybody but one client whom the sum of a segment depends on. */
+struct settle_alone {
+	struct daemon *daemon;
+	int32_t shmid;
+	uint64_t client;
+	uint32_t n_own;
+	bool has_others;
+};
+
+static bool alone_has_children(const struct client *client)
+{
+	uint32_t pid = 0;
+
+	for (uint32_t i = 0; i < LEDGER_CHILDREN_MAX; i++) {
+		if (!ledger_child_read(&client->ledger, i, &pid))
+			break;
+		if (pid != 0)
+			return true;
+	}
+	return false;
+}
+
+static void alone_look(void *context)
+{
+	struct settle_alone *alone = context;
+	const struct clients *clients = &alone->daemon->clients;
+
+	for (uint32_t row = 0; row < clients->n_rows; row++) {
+		struct client *client = clients->rows[row];
+		struct ledger_sum one = {0};
+
+		if (!client || !client->ledger.base)
+			continue;
+		ledger_sum(&client->ledger, alone->shmid, false, &one);
+		if (client->client == alone->client)
+			alone->n_own = one.n_attached;
+		/* The end of a child may stamp even what its parent has detached. */
+		else if (one.n_attached > 0 ||
+			 ((one.attach_ns | one.detach_ns) != 0 && alone_has_children(client)))
+			alone->has_others = true;
+	}
+}
+
+/* Children that do not speak for themselves and orphans make the sum larger than what he has. */
+bool settle_attached_alone(void *context, int32_t shmid, uint64_t client, uint64_t n_attached)
+{
+	struct daemon *daemon = context;
+	struct settle_alone alone = {.daemon = daemon, .shmid = shmid, .client = client};
+
+	return fault_run(alone_look, &alone) && !alone.has_others && alone.n_own == n_attached &&
+	       !daemon->orphans.is_incomplete;
 }
 
 /* --- the end of a process ---------------------------------------------------------------------- */
@@ -360,10 +452,11 @@ static int settle_compare(const void *a, const void *b)
 	return (one->shmid > other->shmid) - (one->shmid < other->shmid);
 }
 
-/* One event a segment, with the stamps of all attachments to it. */
+/* For each segment the stamps of all attachments to it, and one event. */
 static void settle_tell(struct daemon *daemon, struct settle_take *take)
 {
 	struct event event = {.type = EVENT_DETACHED};
+	struct ledger_sum sum = {0};
 
 	qsort(take->attaches, take->n_attaches, sizeof(take->attaches[0]), settle_compare);
 	for (uint32_t i = 0; i < take->n_attaches; i++) {
@@ -375,12 +468,14 @@ static void settle_tell(struct daemon *daemon, struct settle_take *take)
 			.detach_pid = attach->pid != 0 ? attach->pid : take->client->pid,
 		};
 
-		event.shmid = attach->shmid;
-		sum_add(&event.sum, &one);
+		sum_add(&sum, &one);
 		if (i + 1 < take->n_attaches && take->attaches[i + 1].shmid == attach->shmid)
 			continue;
+		recorder_fold(&daemon->recorder, attach->shmid, &sum);
+		service_fold(daemon->service, attach->shmid, &sum);
+		sum = (struct ledger_sum){0};
+		event.shmid = attach->shmid;
 		daemon_queue(daemon, &event);
-		event.sum = (struct ledger_sum){0};
 	}
 }
 

@@ -11,6 +11,7 @@
 #include "daemon/orphans.h"
 #include "daemon/peers.h"
 #include "daemon/recorder.h"
+#include "daemon/share.h"
 #include "sys/status.h"
 #include "sys/watch.h"
 
@@ -49,6 +50,7 @@ struct daemon {
 	uint64_t page_size;
 	uint32_t euid;                      /* our own: what a new file has */
 	uint32_t egid;
+	struct share share;
 	uint64_t promised_bytes;            /* to segments, whether they have touched it or not */
 	uint64_t promised[OBJECT_MAX];      /* by index of the segment */
 	/* Sets and queues in which no killed daemon can have left anything half-done under our name. */

@@ -243,29 +243,70 @@ static int storage_make(struct daemon *daemon, const char *name, uint32_t mode)
 	return fd < 0 ? -errno : fd;
 }
 
-static int storage_create(void *context, enum ipc_kind kind, const struct registry_object *object,
-			  uint64_t qbytes, uint64_t reserved_bytes)
+/* Bytes an object's file is sure to take; a segment's when it was promised them. */
+static uint64_t storage_size(enum ipc_kind kind, const struct registry_object *object, uint64_t promise)
 {
-	struct daemon *daemon = context;
-	uint64_t promise = reserved_bytes > 0 ? storage_round(daemon, reserved_bytes) : 0;
-	char name[STORAGE_NAME_SIZE];
-	bool is_promised = kind != IPC_KIND_SHM || promise > 0;
-	bool is_own = storage_is_own(daemon, &object->owner);
-	int r = promise > 0 ? storage_check_room(daemon, promise) : 0;
-	int fd;
+	struct semset_layout set;
+	struct msgq_layout queue;
 
-	if (r < 0)
-		return storage_errno(r);
+	if (kind == IPC_KIND_SHM)
+		return promise;
+	if (kind == IPC_KIND_SEM)
+		return semset_layout((uint32_t)object->size, &set) == 0 ? set.common_size : 0;
+	return msgq_layout(object->size, &queue) == 0 ? queue.common_size + object->size : 0;
+}
+
+/* The creator's share.  0 or an errno. */
+static int storage_charge(struct daemon *daemon, enum ipc_kind kind, const struct registry_object *object,
+			  uint64_t promise)
+{
+	struct statvfs room = {0};
+	uint64_t pages_max = UINT64_MAX;
+
+	if (daemon->share.is_bound && fstatvfs(daemon->ns.objects_fd, &room) == 0 && room.f_blocks > 0)
+		pages_max = (uint64_t)room.f_blocks * room.f_frsize / daemon->page_size / 2;
+	return share_charge(&daemon->share, &daemon->ns.registry, kind, object,
+			    storage_size(kind, object, promise), pages_max);
+}
+
+/* The file of an object that has been charged for.  0 or -errno. */
+static int storage_create_charged(struct daemon *daemon, enum ipc_kind kind,
+				  const struct registry_object *object, uint64_t qbytes, bool is_promised)
+{
+	bool is_own = storage_is_own(daemon, &object->owner);
+	char name[STORAGE_NAME_SIZE];
+	int fd;
+	int r;
+
 	storage_name(kind, object->id, name);
 	fd = storage_make(daemon, name, is_own ? storage_mode(&object->owner, is_promised) : 0);
 	if (fd < 0)
-		return storage_errno(fd);
+		return fd;
 	r = storage_create_file(daemon, fd, kind, object, qbytes);
 	if (r == 0 && !is_own)
 		r = storage_give(daemon, fd, &object->owner, is_promised);
 	(void)close(fd); /* a failure of late writing shows at the mapping's users, not here */
 	if (r < 0)
 		(void)unlinkat(daemon->ns.objects_fd, name, 0); /* made just now */
+	return r;
+}
+
+static int storage_create(void *context, enum ipc_kind kind, const struct registry_object *object,
+			  uint64_t qbytes, uint64_t reserved_bytes)
+{
+	struct daemon *daemon = context;
+	uint64_t promise = reserved_bytes > 0 ? storage_round(daemon, reserved_bytes) : 0;
+	int r = promise > 0 ? storage_check_room(daemon, promise) : 0;
+	int refused;
+
+	if (r < 0)
+		return storage_errno(r);
+	refused = storage_charge(daemon, kind, object, promise);
+	if (refused != 0)
+		return refused;
+	r = storage_create_charged(daemon, kind, object, qbytes, kind != IPC_KIND_SHM || promise > 0);
+	if (r < 0)
+		share_release(&daemon->share, kind, object->id);
 	else if (kind == IPC_KIND_SHM)
 		storage_promise(daemon, object->id, promise);
 	daemon->is_clean[kind][(uint32_t)object->id & ABI_INDEX_MASK] = r == 0;
@@ -287,9 +328,15 @@ static int storage_set(void *context, enum ipc_kind kind, const struct registry_
 	struct daemon *daemon = context;
 	bool is_promised = kind != IPC_KIND_SHM ||
 			   daemon->promised[(uint32_t)object->id & ABI_INDEX_MASK] > 0;
-	int fd = storage_open(daemon, kind, object->id, O_RDWR);
-	int r;
+	int r = 0;
+	int fd;
 
+	/* What a queue that could not grow is charged with too much is given back when it goes. */
+	if (kind == IPC_KIND_MSG && object->size > before->size)
+		r = storage_charge(daemon, kind, object, 0);
+	if (r != 0)
+		return r;
+	fd = storage_open(daemon, kind, object->id, O_RDWR);
 	if (fd < 0)
 		return storage_errno(fd);
 	r = storage_give(daemon, fd, &object->owner, is_promised);
@@ -332,6 +379,7 @@ static void storage_destroy(void *context, enum ipc_kind kind, int32_t id)
 	char name[STORAGE_NAME_SIZE];
 
 	storage_name(kind, id, name);
+	share_release(&daemon->share, kind, id);
 	if (kind == IPC_KIND_SHM) {
 		storage_promise(daemon, id, 0);
 		storage_free_memory(daemon, id);
@@ -370,6 +418,7 @@ static void storage_check_object(struct daemon *daemon, enum ipc_kind kind,
 				 const struct registry_object *object)
 {
 	char name[STORAGE_NAME_SIZE];
+	uint64_t promise = 0;
 	struct stat status;
 
 	storage_name(kind, object->id, name);
@@ -380,7 +429,12 @@ static void storage_check_object(struct daemon *daemon, enum ipc_kind kind,
 	}
 	storage_check_owner(daemon, kind, object, &status);
 	if (kind == IPC_KIND_SHM && !(status.st_mode & STORAGE_MODE_NORESERVE))
-		storage_promise(daemon, object->id, storage_round(daemon, object->size));
+		promise = storage_round(daemon, object->size);
+	if (promise > 0)
+		storage_promise(daemon, object->id, promise);
+	/* It is there, whatever the share: no limit. */
+	(void)share_charge(&daemon->share, &daemon->ns.registry, kind, object,
+			   storage_size(kind, object, promise), UINT64_MAX);
 }
 
 void storage_check(struct daemon *daemon)
@@ -397,6 +451,7 @@ void storage_check(struct daemon *daemon)
 				storage_check_object(daemon, kind, &object);
 		}
 	}
+	daemon->share.is_bound = daemon->ns.shared && daemon->euid == 0;
 }
 
 /* True for the name of an object the registry has. */
@@ -473,6 +528,7 @@ void storage_init(struct daemon *daemon)
 		.destroy = storage_destroy,
 		.ledger_make = storage_ledger_make,
 		.attach_sum = settle_attach_sum,
+		.attached_alone = settle_attached_alone,
 		.settle = settle_client,
 		.has_exited = storage_has_exited,
 	};

@@ -52,6 +52,7 @@ int storage_grow(int fd, const struct registry_object *object);
 /* --- settle.c ---------------------------------------------------------------------------------- */
 
 int settle_attach_sum(void *context, int32_t shmid, bool exact, struct ledger_sum *ret_sum);
+bool settle_attached_alone(void *context, int32_t shmid, uint64_t client, uint64_t n_attached);
 /* Lets go of the segment that nobody maps, if one is held; at the end of every step. */
 void settle_release(struct daemon *daemon);
 void settle_client(void *context, uint64_t client, uint32_t pid, bool dead);

@@ -55,7 +55,7 @@ static void moment(const struct world *world)
 
 static struct world_file *file_find(const struct world *world, enum ipc_kind kind, int32_t id)
 {
-	for (uint32_t i = 0; i < WORLD_FILE_MAX; i++) {
+	for (uint32_t i = 0; i < world->file_top; i++) {
 		const struct world_file *file = &world->files[i];
 
 		if (file->exists && file->kind == kind && file->object.id == id)
@@ -73,7 +73,7 @@ uint32_t world_n_files(const struct world *world, enum ipc_kind kind)
 {
 	uint32_t n = 0;
 
-	for (uint32_t i = 0; i < WORLD_FILE_MAX; i++)
+	for (uint32_t i = 0; i < world->file_top; i++)
 		n += world->files[i].exists && world->files[i].kind == kind;
 	return n;
 }
@@ -91,6 +91,7 @@ static int storage_create(void *context, enum ipc_kind kind, const struct regist
 	for (uint32_t i = 0; i < WORLD_FILE_MAX; i++) {
 		if (world->files[i].exists)
 			continue;
+		world->file_top = u32_max(world->file_top, i + 1);
 		world->files[i] = (struct world_file){
 			.exists = true,
 			.kind = kind,
@@ -156,16 +157,25 @@ static void storage_destroy(void *context, enum ipc_kind kind, int32_t id)
 
 static struct world_ledger *ledger_find(const struct world *world, uint64_t client)
 {
-	for (uint32_t i = 0; i < WORLD_LEDGER_MAX; i++)
+	for (uint32_t i = 0; i < world->ledger_top; i++)
 		if (world->ledgers[i].client == client)
 			return (struct world_ledger *)&world->ledgers[i];
 	return NULL;
 }
 
+static struct world_ledger *ledger_take(struct world *world)
+{
+	struct world_ledger *ledger = ledger_find(world, 0);
+
+	if (!ledger && world->ledger_top < WORLD_LEDGER_MAX)
+		ledger = &world->ledgers[world->ledger_top++];
+	return ledger;
+}
+
 /* The stamps that a ledger keeps of what was detached go with it. */
 static void attachments_forget(struct world *world, uint64_t client)
 {
-	for (uint32_t i = 0; i < WORLD_ATTACH_MAX; i++)
+	for (uint32_t i = 0; i < world->attach_top; i++)
 		if (world->attachments[i].client == client)
 			world->attachments[i] = (struct world_attach){ 0 };
 }
@@ -183,7 +193,7 @@ static int storage_ledger_make(void *context, const struct registry_client *owne
 	if (call_fails(world, WORLD_LEDGER_MAKE, &error))
 		return error;
 	if (!ledger)
-		ledger = ledger_find(world, 0);
+		ledger = ledger_take(world);
 	if (!ledger)
 		return 28;
 	*ledger = (struct world_ledger){
@@ -207,7 +217,7 @@ static bool attach_counts(const struct world *world, const struct world_attach *
 
 static struct world_attach *attach_find(const struct world *world, uint64_t client, int32_t shmid)
 {
-	for (uint32_t i = 0; i < WORLD_ATTACH_MAX; i++) {
+	for (uint32_t i = 0; i < world->attach_top; i++) {
 		const struct world_attach *attach = &world->attachments[i];
 
 		if (attach->client == client && (client == 0 || attach->shmid == shmid))
@@ -222,6 +232,8 @@ void world_attach(struct world *world, uint64_t client, int32_t shmid, uint32_t 
 
 	if (!attach)
 		attach = attach_find(world, 0, 0);
+	if (!attach && world->attach_top < WORLD_ATTACH_MAX)
+		attach = &world->attachments[world->attach_top++];
 	if (!attach)
 		return;
 	attach->client = client;
@@ -246,7 +258,7 @@ uint32_t world_n_attached(const struct world *world, int32_t shmid)
 {
 	uint32_t n = 0;
 
-	for (uint32_t i = 0; i < WORLD_ATTACH_MAX; i++)
+	for (uint32_t i = 0; i < world->attach_top; i++)
 		if (attach_counts(world, &world->attachments[i], shmid))
 			n += world->attachments[i].n;
 	return n;
@@ -275,7 +287,7 @@ static int storage_attach_sum(void *context, int32_t shmid, bool exact, struct l
 		world_attach(world, world->attach_client, shmid, 1);
 	if (call_fails(world, WORLD_ATTACH_SUM, &error))
 		return error;
-	for (uint32_t i = 0; i < WORLD_ATTACH_MAX; i++)
+	for (uint32_t i = 0; i < world->attach_top; i++)
 		if (world->attachments[i].client != 0 && world->attachments[i].shmid == shmid)
 			sum_add(&sum, &world->attachments[i]);
 	sum.n_attached = world_n_attached(world, shmid);
@@ -287,6 +299,24 @@ static int storage_attach_sum(void *context, int32_t shmid, bool exact, struct l
 	world->summed = -1;
 	*ret_sum = sum;
 	return 0;
+}
+
+static bool storage_attached_alone(void *context, int32_t shmid, uint64_t client, uint64_t n_attached)
+{
+	struct world *world = context;
+	uint64_t n_own = 0;
+
+	moment(world);
+	for (uint32_t i = 0; i < WORLD_ATTACH_MAX; i++) {
+		const struct world_attach *attach = &world->attachments[i];
+
+		if (attach->shmid != shmid || attach->n == 0)
+			continue;
+		if (attach->client != client)
+			return false;
+		n_own += attach->n;
+	}
+	return n_own == n_attached;
 }
 
 /* Ends the attachments of a client; each is told to the service later. */
@@ -302,18 +332,21 @@ static void storage_settle(void *context, uint64_t client, uint32_t pid, bool de
 		ledger->exited = true;
 		ledger->settled = true;
 	}
-	for (uint32_t i = 0; i < WORLD_ATTACH_MAX; i++) {
+	for (uint32_t i = 0; i < world->attach_top; i++) {
 		struct world_attach *attach = &world->attachments[i];
-		struct event event = world_event(world, EVENT_DETACHED);
+		struct ledger_sum sum = { 0 };
+		struct event event;
 
 		if (attach->client != client)
 			continue;
+		event = world_event(world, EVENT_DETACHED);
 		must(world->n_detached < WORLD_DETACHED_MAX);
 		if (attach->n > 0)
 			attach->detach_ns = world->now_ns;
 		attach->n = 0;
 		event.shmid = attach->shmid;
-		sum_add(&event.sum, attach);
+		sum_add(&sum, attach);
+		service_fold(world->service, attach->shmid, &sum);
 		world->detached[world->n_detached++] = event;
 	}
 	moment(world);
@@ -368,6 +401,7 @@ void world_init(struct world *world, uint32_t owner_uid)
 		.destroy = storage_destroy,
 		.ledger_make = storage_ledger_make,
 		.attach_sum = storage_attach_sum,
+		.attached_alone = storage_attached_alone,
 		.settle = storage_settle,
 		.has_exited = storage_has_exited,
 	};
@@ -389,7 +423,7 @@ void world_deinit(struct world *world)
 /* As src/daemon does: before the service starts, changes cut short go back to what the registry has. */
 static void files_check(struct world *world)
 {
-	for (uint32_t i = 0; i < WORLD_FILE_MAX; i++) {
+	for (uint32_t i = 0; i < world->file_top; i++) {
 		struct world_file *file = &world->files[i];
 		struct registry_object object;
 
@@ -397,7 +431,8 @@ static void files_check(struct world *world)
 		    registry_get(&world->registry, file->kind, file->object.id, &object) != 0)
 			continue;
 		file->object = object;
-		file->incomplete = false;
+		if (file->kind == IPC_KIND_SHM)
+			file->incomplete = false; /* others are set again by the service */
 	}
 	for (uint32_t k = 0; k < IPC_KIND_COUNT; k++)
 		for (uint32_t i = 0; i <= registry_index_max(&world->registry, (enum ipc_kind)k); i++) {
@@ -414,14 +449,14 @@ static void files_sweep(struct world *world)
 	struct registry_object object;
 	struct registry_client known;
 
-	for (uint32_t i = 0; i < WORLD_FILE_MAX; i++) {
+	for (uint32_t i = 0; i < world->file_top; i++) {
 		struct world_file *file = &world->files[i];
 
 		if (file->exists &&
 		    registry_get(&world->registry, file->kind, file->object.id, &object) != 0)
 			file->exists = false;
 	}
-	for (uint32_t i = 0; i < WORLD_LEDGER_MAX; i++) {
+	for (uint32_t i = 0; i < world->ledger_top; i++) {
 		uint64_t client = world->ledgers[i].client;
 
 		if (client == 0 || registry_client_get(&world->registry, client, &known) == 0)
@@ -441,7 +476,7 @@ void world_restart(struct world *world)
 	world->summed = -1;
 	memset(world->sessions, 0, sizeof(world->sessions));
 	world->n_detached = 0;
-	for (uint32_t i = 0; i < WORLD_LEDGER_MAX; i++)
+	for (uint32_t i = 0; i < world->ledger_top; i++)
 		world->ledgers[i].watched = false;
 	must(registry_repair(&world->registry));
 	files_check(world);
@@ -613,7 +648,8 @@ static bool verify_file(const struct world *world, const struct world_file *file
 	return object.owner.uid == file->object.owner.uid &&
 	       object.owner.cuid == file->object.owner.cuid &&
 	       (object.owner.mode & ABI_MODE_BITS) == (file->object.owner.mode & ABI_MODE_BITS) &&
-	       object.size == file->object.size && object.generation == file->object.generation;
+	       object.size == file->object.size &&
+	       (file->kind == IPC_KIND_SHM || object.generation == file->object.generation);
 }
 
 bool world_check(const struct world *world)
@@ -622,14 +658,14 @@ bool world_check(const struct world *world)
 
 	if (!service_verify(world->service))
 		return false;
-	for (uint32_t i = 0; i < WORLD_FILE_MAX; i++)
+	for (uint32_t i = 0; i < world->file_top; i++)
 		if (world->files[i].exists && !verify_file(world, &world->files[i]))
 			return false;
 	for (uint32_t k = 0; k < IPC_KIND_COUNT; k++)
 		if (registry_count(&world->registry, (enum ipc_kind)k) !=
 		    world_n_files(world, (enum ipc_kind)k))
 			return false;
-	for (uint32_t i = 0; i < WORLD_LEDGER_MAX; i++) {
+	for (uint32_t i = 0; i < world->ledger_top; i++) {
 		const struct world_ledger *ledger = &world->ledgers[i];
 
 		if (ledger->client == 0)

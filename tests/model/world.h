@@ -91,6 +91,10 @@ struct world {
 	uint32_t attach_before_sum;
 	uint64_t attach_client;
 
+	/* Entries ever used: the others need not be looked at. */
+	uint32_t file_top;
+	uint32_t attach_top;
+	uint32_t ledger_top;
 	struct world_file files[WORLD_FILE_MAX];
 	struct world_attach attachments[WORLD_ATTACH_MAX];
 	struct world_ledger ledgers[WORLD_LEDGER_MAX];

@@ -136,8 +136,10 @@ static void process_let_go(struct sim_process *process, uint32_t i, bool tell_le
 		sim_fail("shm %d is attached and not there", attached->shmid);
 	entry->n_attached--;
 	attached->n--;
-	if (tell_ledger)
-		world_detach(sim.world, process->ledger, attached->shmid, process->pid);
+	if (!tell_ledger)
+		return;
+	world_detach(sim.world, process->ledger, attached->shmid, process->pid);
+	entry->detach_ns = sim.world->now_ns;
 }
 
 static struct oracle_object *segment_pick(void)
@@ -475,7 +477,7 @@ static void connect_one(struct sim_process *process)
 	connection->process = (uint32_t)(process - sim.processes);
 	connection->session = SIM_NONE;
 	connection->name = sim.next_name++;
-	connection->who = (struct who){ process->uid, process->uid, process->pid };
+	connection->who = (struct who){ process->uid, process->uid, process->pid, process };
 	if (process->uid == 0 && sim_chance(3000))
 		connection->who.uid = sim_any_uid(); /* seteuid */
 	connection->who.gid = connection->who.uid;
@@ -546,12 +548,18 @@ void actor_put_request(uint32_t index, const struct proto_message *message, bool
 {
 	struct sim_connection *connection = &sim.connections[index];
 	struct proto_message numbered = *message;
+	bool has_room;
 	uint8_t frame[FRAME_SIZE_MAX];
 	uint32_t size;
 
-	numbered.request = (uint32_t)++sim.counts.requests;
+	sim.counts.requests++;
+	if (!is_resent)
+		numbered.request = (uint32_t)sim.counts.requests;
 	size = (uint32_t)proto_encode(&numbered, frame);
-	if (connection->n_asked == SIM_ASKED_MAX || connection->n_out + size > SIM_OUT_MAX)
+	has_room = connection->n_asked < SIM_ASKED_MAX && connection->n_out + size <= SIM_OUT_MAX;
+	if (numbered.type == PROTO_CREATE)
+		connection->who.process->is_creating = has_room;
+	if (!has_room)
 		return;
 	memcpy(connection->out + connection->n_out, frame, size);
 	connection->n_out += size;
@@ -625,12 +633,12 @@ static void fill_limits(struct registry_limits *limits)
 	limits->rmid_forced = sim_below(sim_chance(1000) ? 3 : 2);
 }
 
-static bool fill_request(struct proto_message *message)
+static bool fill_request(const struct sim_process *process, struct proto_message *message)
 {
 	uint32_t n_objects = sim.oracle.n[0] + sim.oracle.n[1] + sim.oracle.n[2];
 	uint32_t what = sim_below(100);
 
-	if (what < 34 && n_objects < OBJECTS_MAX) {
+	if (what < 34 && n_objects < OBJECTS_MAX && !process->is_creating) {
 		message->type = PROTO_CREATE;
 		fill_create(&message->create);
 	} else if (what < 48) {
@@ -643,6 +651,7 @@ static bool fill_request(struct proto_message *message)
 	} else if (what < 84) {
 		message->type = PROTO_SHM_STAT;
 		message->object.id = id_pick(IPC_KIND_SHM);
+		message->object.argument = message->object.id & 1;
 	} else if (what < 88) {
 		message->type = PROTO_SHM_LOCK;
 		message->object.id = id_pick(IPC_KIND_SHM);
@@ -694,7 +703,7 @@ void actor_ask(void)
 	for (uint32_t i = 0; i < n; i++) {
 		struct proto_message message = { 0 };
 
-		if (connection->n_asked > 12 || !fill_request(&message))
+		if (connection->n_asked > 12 || !fill_request(connection->who.process, &message))
 			return;
 		/* Not allowed any more: asked for on purpose only. */
 		if (connection->is_leaving &&

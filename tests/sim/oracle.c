@@ -136,14 +136,32 @@ static void judge_absent(struct oracle *oracle, const struct who *who,
 		judge_new(oracle, who, create, verdict);
 }
 
-static void judge_create(struct oracle *oracle, const struct who *who,
-			 const struct proto_create *create, struct verdict *verdict)
+/* The object made for this very request, when it was asked for the first time. */
+static struct oracle_object *find_made(struct oracle *oracle, const struct who *who,
+				       const struct proto_message *asked)
 {
+	const struct sim_process *process = who->process;
+
+	if (process->made_request != asked->request || process->made_kind != asked->create.kind)
+		return NULL;
+	return oracle_find(oracle, (enum ipc_kind)process->made_kind, process->made_id);
+}
+
+static void judge_create(struct oracle *oracle, const struct who *who,
+			 const struct proto_message *asked, struct verdict *verdict)
+{
+	const struct proto_create *create = &asked->create;
 	struct verdict absent = { .id = -1, .maybe = ORACLE_NO_ERRNO };
 	uint32_t exclusive = ABI_IPC_CREAT | ABI_IPC_EXCL;
 	enum ipc_kind kind = (enum ipc_kind)create->kind;
 	struct oracle_object *entry = find_key(oracle, kind, create->key);
+	const struct oracle_object *made = find_made(oracle, who, asked);
 
+	if (made) {
+		verdict->id = made->object.id;
+		verdict->is_again = true;
+		return;
+	}
 	if (kind == IPC_KIND_SEM && create->size > oracle->limits.semmsl) {
 		verdict->error = ABI_EINVAL;
 	} else if (entry) {
@@ -156,6 +174,7 @@ static void judge_create(struct oracle *oracle, const struct who *who,
 			return;
 		judge_absent(oracle, who, create, &absent);
 		verdict->maybe = absent.error;
+		verdict->maybe_too = absent.maybe;
 		verdict->may_be_new = true;
 	} else {
 		judge_absent(oracle, who, create, verdict);
@@ -206,10 +225,11 @@ void oracle_judge(struct oracle *oracle, const struct who *who, const struct pro
 {
 	const struct oracle_object *entry;
 
-	*ret_verdict = (struct verdict){ .id = -1, .maybe = ORACLE_NO_ERRNO };
+	*ret_verdict = (struct verdict){
+		.id = -1, .maybe = ORACLE_NO_ERRNO, .maybe_too = ORACLE_NO_ERRNO };
 	switch (asked->type) {
 	case PROTO_CREATE:
-		judge_create(oracle, who, &asked->create, ret_verdict);
+		judge_create(oracle, who, asked, ret_verdict);
 		break;
 	case PROTO_SET:
 		judge_set(oracle, who, &asked->set, ret_verdict);
@@ -238,8 +258,9 @@ void oracle_judge(struct oracle *oracle, const struct who *who, const struct pro
 /* --- changes ------------------------------------------------------------------------------------ */
 
 static const char *apply_create(struct oracle *oracle, const struct who *who,
-				const struct proto_create *create, int32_t id, int64_t now_s)
+				const struct proto_message *asked, int32_t id, int64_t now_s)
 {
+	const struct proto_create *create = &asked->create;
 	enum ipc_kind kind = (enum ipc_kind)create->kind;
 	uint32_t index = (uint32_t)id & ABI_INDEX_MASK;
 	struct oracle_object *entry;
@@ -271,6 +292,9 @@ static const char *apply_create(struct oracle *oracle, const struct who *who,
 	oracle->n_of_uid[sim_uid_index(who->uid)]++;
 	oracle->n_pages += kind == IPC_KIND_SHM ? pages_of(create->size) : 0;
 	oracle->n_sems += kind == IPC_KIND_SEM ? create->size : 0;
+	who->process->made_request = asked->request;
+	who->process->made_kind = kind;
+	who->process->made_id = id;
 	return NULL;
 }
 
@@ -319,7 +343,7 @@ const char *oracle_apply(struct oracle *oracle, const struct who *who,
 
 	switch (asked->type) {
 	case PROTO_CREATE:
-		return apply_create(oracle, who, &asked->create, id, now_s);
+		return apply_create(oracle, who, asked, id, now_s);
 	case PROTO_SET:
 		entry = oracle_find(oracle, (enum ipc_kind)asked->set.kind, asked->set.id);
 		apply_set(entry, &asked->set, now_s);
@@ -363,8 +387,11 @@ const char *oracle_compare(const struct oracle_object *entry, const struct regis
 		return "its owner";
 	if (object->owner.mode != ours->owner.mode)
 		return "its mode";
-	if (object->size != ours->size || object->generation != ours->generation)
+	if (object->size != ours->size)
 		return "its size";
+	/* A queue's; a segment's is a lease, which the library's tests are about. */
+	if (ours->generation != 0 && object->generation != ours->generation)
+		return "its generation";
 	if (object->ctime_s != ours->ctime_s)
 		return "its time of change";
 	return NULL;

@@ -37,6 +37,9 @@ void pipe_free(uint32_t index)
 		sim.processes[connection->process].n_connections--;
 	if (connection->session != SIM_NONE)
 		sim.connection_of[connection->session] = SIM_NONE;
+	for (uint32_t i = 0; i < connection->n_asked; i++)
+		if (connection->asked[i].message.type == PROTO_CREATE)
+			connection->who.process->is_creating = false;
 	connection->state = CONNECTION_FREE;
 	sim.n_open--;
 }
@@ -150,6 +153,10 @@ static void check_shm_reply(const struct proto_shm_reply *shm)
 	    shm->n_attached + slack < entry->n_attached)
 		sim_fail("shm %d: nattch %llu, and %u have it", shm->object.id,
 			 (unsigned long long)shm->n_attached, entry->n_attached);
+	if (shm->object.detach_ns < entry->detach_ns && !entry->stamps_unsure)
+		sim_fail("shm %d: last detached at %llu, not %llu or later", shm->object.id,
+			 (unsigned long long)shm->object.detach_ns,
+			 (unsigned long long)entry->detach_ns);
 	if (shm->object.attach_ns != entry->attach_ns && !entry->stamps_unsure)
 		sim_fail("shm %d: last attached at %llu, not %llu", shm->object.id,
 			 (unsigned long long)entry->attach_ns,
@@ -197,8 +204,10 @@ static void answer_received(uint32_t index, const struct proto_message *answer)
 		--connection->n_asked * sizeof(connection->asked[0]));
 	sim.counts.answers++;
 	sim.n_answers++;
+	if (asked.message.type == PROTO_CREATE)
+		connection->who.process->is_creating = false;
 	oracle_judge(&sim.oracle, &connection->who, &asked.message, &verdict);
-	if (error != verdict.error && error != verdict.maybe) {
+	if (error != verdict.error && error != verdict.maybe && error != verdict.maybe_too) {
 		if (verdict.error == 0 && failed_by_storage(&asked.message, error))
 			return;
 		sim_fail("%s is answered with error %d, not %d",
@@ -218,7 +227,9 @@ static void answer_received(uint32_t index, const struct proto_message *answer)
 			    oracle_find(&sim.oracle, IPC_KIND_SHM, verdict.id));
 	} else if (asked.message.type == PROTO_CREATE && verdict.id >= 0) {
 		if (answer->reply.id != verdict.id)
-			sim_fail("a key's object is %d, not %d", verdict.id, answer->reply.id);
+			sim_fail("an object that is there is %d, and said to be %d", verdict.id,
+				 answer->reply.id);
+		sim.counts.found_again += verdict.is_again;
 		return;
 	}
 	wrong = oracle_apply(&sim.oracle, &connection->who, &asked.message, answer->reply.id,

@@ -2,13 +2,11 @@
  * sim.c: episodes of the simulation.
  *
  *   sim [--steps N] [--seed N] [--every N] [--trace STEP] [--brief]
- *       [--strict doubled|half-set]
  *
  * An episode is EPISODE_STEPS steps of the service from one seed, in a process of its own.  One that
  * ends badly, however, is run again with every check after every step, then with a trace of the last
  * steps before, unless --brief.  --seed: only that episode, of --steps steps.  --trace: prints from that
  * step on.
- * --strict: also fails for something that is known not to be kept (tests/sim/known).
  * TAP.
  */
 #include "sim.h"
@@ -47,7 +45,6 @@ static struct options {
 	uint64_t trace_from;
 	uint32_t every;
 	bool one_seed;
-	uint32_t strict;
 	bool brief; /* no second run after a failure */
 } options = { .steps = 1000000, .seed = 1, .trace_from = UINT64_MAX, .every = 128 };
 
@@ -289,7 +286,6 @@ static void episode(uint64_t seed, uint64_t steps)
 	sim.random = seed;
 	sim.check_every = options.every;
 	sim.trace_from = options.trace_from;
-	sim.strict = options.strict;
 	sim.stepping = SIM_NONE;
 	world.observer = &observer;
 	sim.quiet = true;
@@ -392,12 +388,10 @@ static bool print_counts(const struct sim_counts *c)
 	printf("# connections: %" PRIu64 " nonsense, %" PRIu64 " floods, %" PRIu64
 	       " that do not read; %" PRIu64 " registrations cut; %" PRIu64 " full checks\n",
 	       c->doomed, c->floods, c->broken, c->cut_registrations, c->full_checks);
-	printf("# known not to be kept (tests/sim/known): %" PRIu64 " private objects doubled, %" PRIu64
-	       " halves of IPC_SET\n",
-	       c->doubled, c->half_sets);
+	printf("# %" PRIu64 " objects found by who asked for them again\n", c->found_again);
 	return c->answers && c->resent && c->refusals && c->quota_hits && c->kills_in_start &&
 	       c->faults && c->races && c->execs && c->reused_pids && c->gone && c->doomed &&
-	       c->floods && c->broken && c->cut_registrations;
+	       c->floods && c->broken && c->cut_registrations && c->found_again;
 }
 
 static int run_all(void)
@@ -427,16 +421,6 @@ static int run_all(void)
 	return met_all ? 0 : 1;
 }
 
-static uint32_t strict_of(const char *name)
-{
-	static const char *const names[] = { "doubled", "half-set" };
-
-	for (uint32_t i = 0; i < ARRAY_SIZE(names); i++)
-		if (strcmp(name, names[i]) == 0)
-			return 1u << i;
-	return 0;
-}
-
 int main(int argc, char **argv)
 {
 	for (int i = 1; i < argc; i++) {
@@ -454,13 +438,11 @@ int main(int argc, char **argv)
 			options.one_seed = true;
 		} else if (strcmp(argv[i - 1], "--every") == 0) {
 			options.every = (uint32_t)strtoul(value, NULL, 0);
-		} else if (strcmp(argv[i - 1], "--strict") == 0) {
-			options.strict |= strict_of(value);
 		} else if (strcmp(argv[i - 1], "--trace") == 0) {
 			options.trace_from = strtoull(value, NULL, 0);
 		} else {
 			(void)fprintf(stderr, "usage: sim [--steps n] [--seed n] [--every n] "
-					      "[--trace step] [--brief] [--strict what]\n");
+					      "[--trace step] [--brief]\n");
 			return 2;
 		}
 	}

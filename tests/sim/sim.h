@@ -34,11 +34,11 @@ struct oracle_object {
 	uint64_t qbytes;
 	uint32_t n_attached; /* by living processes, whatever ledgers say */
 	uint64_t attach_ns;  /* of the last attach */
+	uint64_t detach_ns;  /* of the last detach that stood in a ledger at once, or later */
 	bool may_have_gone;  /* in this step, by limits that have been changed since */
-	bool is_orphan;      /* made for a request nobody got an answer to, and without a key */
 	uint64_t raced_at;   /* the step in which somebody attached beside a sum, and how many */
 	uint32_t n_races;
-	bool stamps_unsure;  /* a daemon was killed, or an attach given up: some stamps may be lost */
+	bool stamps_unsure;  /* an attach was given up, or a ledger was short of room */
 };
 
 struct oracle {
@@ -51,10 +51,13 @@ struct oracle {
 	bool limits_changed; /* in this step */
 };
 
+struct sim_process;
+
 struct who {
 	uint32_t uid;
 	uint32_t gid;
 	uint32_t pid;
+	struct sim_process *process;
 };
 
 #define ORACLE_NO_ERRNO (-1)
@@ -62,8 +65,10 @@ struct who {
 /* What an answer must be. */
 struct verdict {
 	int32_t error;
-	int32_t maybe; /* another one that is right as well */
+	int32_t maybe; /* others that are right as well */
+	int32_t maybe_too;
 	int32_t id;    /* of an object that is there; -1: a new one */
+	bool is_again;   /* asked a second time, and made the first time */
 	bool may_be_new; /* the object with the key may have gone in this step (SHM-44) */
 };
 
@@ -98,6 +103,10 @@ struct sim_process {
 	uint64_t client;  /* identity, once known: stays across exec */
 	uint64_t ledger;  /* under which its attachments stand in the world */
 	uint32_t n_connections;
+	bool is_creating;      /* waits for the answer to a CREATE: the library asks for one at a time */
+	uint32_t made_request; /* the last object made for it, by the number of its request */
+	uint32_t made_kind;
+	int32_t made_id;
 	struct process_attached attached[SIM_ATTACHED_MAX];
 };
 
@@ -143,13 +152,9 @@ struct sim_news {
 /* How often what happened: a run that never met something shows nothing about it. */
 struct sim_counts {
 	uint64_t steps, requests, answers, refusals, restarts, kills_in_start, faults, floods,
-		forks, execs, exits, reused_pids, races, doomed, broken, resent, doubled, half_sets,
+		forks, execs, exits, reused_pids, races, doomed, broken, resent, found_again,
 		quota_hits, gone, full_checks, cut_registrations;
 };
-
-/* Promises that are known to be broken, and are looked at only when asked for (tests/sim/known). */
-#define STRICT_DOUBLED 1u  /* no object is made for a request that will be asked again */
-#define STRICT_HALF_SET 2u /* an IPC_SET is carried out or not */
 
 #define SIM_NEWS_MAX 512u
 #define SIM_REGISTER_MAX 8192u
@@ -160,7 +165,6 @@ struct sim {
 	uint64_t random;
 	uint64_t trace_from; /* UINT64_MAX: never */
 	uint32_t check_every;
-	uint32_t strict; /* of what is known not to be kept: STRICT_X */
 
 	jmp_buf killed;
 	bool quiet; /* no kills and faults now */

@@ -95,31 +95,6 @@ static int32_t unknown_id(enum ipc_kind kind)
 	return -1;
 }
 
-/* A creation nobody will be told of: with a key it is found when it is asked for again. */
-static void note_orphan(const struct proto_create *create, int32_t id)
-{
-	if (create->key != ABI_IPC_PRIVATE)
-		return;
-	oracle_find(&sim.oracle, (enum ipc_kind)create->kind, id)->is_orphan = true;
-	sim.counts.doubled++;
-	if (sim.strict & STRICT_DOUBLED)
-		sim_fail("kind %u, id %d: made for a request that will be asked again", create->kind, id);
-}
-
-/* An IPC_SET of a queue that reached the registry and not the queue. */
-static void note_half_set(const struct proto_set *set)
-{
-	struct oracle_object *entry = oracle_find(&sim.oracle, IPC_KIND_MSG, set->id);
-	const struct world_file *file = world_file(sim.world, IPC_KIND_MSG, set->id);
-
-	if (set->kind != IPC_KIND_MSG || !entry || !file || file->qbytes == entry->qbytes)
-		return;
-	entry->qbytes = file->qbytes;
-	sim.counts.half_sets++;
-	if (sim.strict & STRICT_HALF_SET)
-		sim_fail("queue %d: half of an IPC_SET was carried out", set->id);
-}
-
 /* Takes the request in doubt for carried out, if it can have been.  NULL, or what is wrong. */
 static const char *assume_done(const struct sim_connection *connection, const char *wrong)
 {
@@ -139,13 +114,8 @@ static const char *assume_done(const struct sim_connection *connection, const ch
 	if (wrong)
 		return wrong;
 	sim_trace("      it had been carried out");
-	if (message->type == PROTO_CREATE)
-		note_orphan(&message->create, id);
 	check_sync();
-	wrong = check_objects();
-	if (!wrong && message->type == PROTO_SET)
-		note_half_set(&message->set);
-	return wrong;
+	return check_objects();
 }
 
 static void reconcile(void)
@@ -155,8 +125,6 @@ static void reconcile(void)
 
 	if (sim.stepping != SIM_NONE)
 		connection = &sim.connections[sim.stepping];
-	for (uint32_t i = 0; i < ORACLE_INDEX_MAX; i++)
-		sim.oracle.objects[IPC_KIND_SHM][i].stamps_unsure = true;
 	check_sync();
 	wrong = check_objects();
 	if (wrong && connection && connection->state == CONNECTION_OPEN && connection->n_asked > 0)

@@ -445,7 +445,7 @@ static uint32_t entries_of_a(void)
 	uint64_t owner;
 	uint32_t off, n = 0;
 
-	for (off = 256; off < 4096; off += 40) {
+	for (off = 256; off < 4096; off += 32) {
 		memcpy(&owner, fixture.base + off, sizeof(owner));
 		n += owner == FIXTURE_CLIENT + A;
 	}

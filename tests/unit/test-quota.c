@@ -37,6 +37,10 @@ static void charge_at_the_limit_is_refused_and_changes_nothing(void **state)
 	quota_release(quota, 5, QUOTA_OBJECT);
 	assert_int_equal(quota_charge(quota, 5, QUOTA_OBJECT, 3), 0);
 	assert_int_equal(quota_charge(quota, 5, QUOTA_OBJECT, QUOTA_UNLIMITED), 0);
+	/* Sums that would not fit. */
+	assert_int_equal(quota_charge_many(quota, 5, QUOTA_PAGE, UINT64_MAX - 1, UINT64_MAX), 0);
+	assert_int_equal(quota_charge_many(quota, 5, QUOTA_PAGE, 2, UINT64_MAX), QUOTA_E_LIMIT);
+	quota_release_many(quota, 5, QUOTA_PAGE, UINT64_MAX - 1);
 	assert_true(quota_verify(quota));
 	free(quota);
 }
@@ -87,6 +91,7 @@ static void random_charges_agree_with_a_plain_array(void **state)
 		uint32_t i;
 		uint32_t kind;
 		uint32_t uid;
+		uint32_t n;
 
 		seed ^= seed << 13;
 		seed ^= seed >> 7;
@@ -94,14 +99,15 @@ static void random_charges_agree_with_a_plain_array(void **state)
 		i = (uint32_t)(seed >> 8) % UID_MAX_TRIED;
 		kind = (uint32_t)(seed >> 40) % QUOTA_KIND_COUNT;
 		uid = BUCKET_ZERO * i;
-		if (seed >> 63 && model[i][kind] > 0) {
-			quota_release(quota, uid, (enum quota_kind)kind);
-			model[i][kind]--;
+		n = 1 + (uint32_t)(seed >> 50) % 3;
+		if (seed >> 63 && model[i][kind] >= n) {
+			quota_release_many(quota, uid, (enum quota_kind)kind, n);
+			model[i][kind] -= n;
 		} else {
-			int r = quota_charge(quota, uid, (enum quota_kind)kind, 4);
+			int r = quota_charge_many(quota, uid, (enum quota_kind)kind, n, 4);
 
-			assert_int_equal(r, model[i][kind] == 4 ? QUOTA_E_LIMIT : 0);
-			model[i][kind] += r == 0;
+			assert_int_equal(r, model[i][kind] + n > 4 ? QUOTA_E_LIMIT : 0);
+			model[i][kind] += r == 0 ? n : 0;
 		}
 		assert_int_equal(quota_count(quota, uid, (enum quota_kind)kind), model[i][kind]);
 		if (step % 1000 == 0)

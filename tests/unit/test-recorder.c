@@ -132,6 +132,12 @@ static int asked_attach_sum(void *context, int32_t shmid, bool exact, struct led
 	return 0;
 }
 
+static bool asked_alone(void *context, int32_t shmid, uint64_t client, uint64_t n_attached)
+{
+	*(uint32_t *)context += 1000;
+	return shmid == 9 && client == 3 && n_attached == 9;
+}
+
 static void steps_are_in_the_file_before_they_are_over(void **state)
 {
 	struct fixture *fixture = *state;
@@ -163,9 +169,11 @@ static void storage_answers_as_without_and_is_noted(void **state)
 	uint32_t n = 0;
 	const struct service_storage asked = { .context = &n, .create = asked_create,
 					       .has_exited = asked_has_exited,
-					       .attach_sum = asked_attach_sum };
+					       .attach_sum = asked_attach_sum,
+					       .attached_alone = asked_alone };
 	struct registry_object object = { .id = 5 };
 	const struct service_storage *storage = recorder_storage(&fixture->recorder, &asked);
+	const void *members[sizeof(asked) / sizeof(void *)];
 	struct record_reader reader;
 	struct ledger_sum sum;
 	struct record record;
@@ -174,13 +182,17 @@ static void storage_answers_as_without_and_is_noted(void **state)
 	assert_int_equal(begin(fixture), 0);
 	storage = recorder_storage(&fixture->recorder, &asked);
 	assert_ptr_not_equal(storage, &asked);
+	memcpy(members, storage, sizeof(members));
+	for (size_t i = 0; i < ARRAY_SIZE(members); i++)
+		assert_non_null(members[i]);
 	assert_int_equal(storage->create(storage->context, IPC_KIND_SEM, &object, 0, 0), 12);
 	assert_true(storage->has_exited(storage->context, 3));
 	assert_false(storage->has_exited(storage->context, 4));
 	assert_int_equal(storage->attach_sum(storage->context, 9, true, &sum), 0);
 	assert_int_equal(sum.n_attached, 9);
-	assert_int_equal(n, 121);
-	look_for(fixture, "1234444");
+	assert_true(storage->attached_alone(storage->context, 9, 3, 9));
+	assert_int_equal(n, 1121);
+	look_for(fixture, "12344444");
 	reader = (struct record_reader){ .bytes = fixture->bytes, .size = fixture->size };
 	for (uint32_t i = 0; i < 7; i++) {
 		assert_int_equal(record_next(&reader, &record), RECORD_READY);

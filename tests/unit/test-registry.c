@@ -100,6 +100,7 @@ static void what_is_no_registry_is_not_bound(void **state)
 	assert_int_equal(registry_bind(&other, registry.base, registry_size() - 1), REGISTRY_E_CORRUPT);
 	shared64_store(&image->header.version, version + ((uint64_t)1 << 32));
 	assert_int_equal(registry_bind(&other, registry.base, registry_size()), REGISTRY_E_VERSION);
+	assert_int_equal(registry_bind(&other, registry.base, 4096), REGISTRY_E_VERSION);
 	shared64_store(&image->header.version, version ^ 1);
 	assert_int_equal(registry_bind(&other, registry.base, registry_size()), REGISTRY_E_CORRUPT);
 	shared64_store(&image->header.version, version);
@@ -371,13 +372,19 @@ static void limits_are_read_as_written_and_within_the_ceilings(void **state)
 	assert_int_equal(limits.semopm, 500);
 	assert_int_equal(limits.semmni, 32000);
 	assert_int_equal(limits.msgmax, 8192);
+	assert_int_equal(registry_msgmax(&registry), 8192);
 	assert_int_equal(limits.msgmnb, 16384);
 	assert_int_equal(limits.msgmni, 32000);
 	assert_int_equal(limits.rmid_forced, 0);
 	limits.shmmax = 4711;
 	limits.rmid_forced = 1;
 	limits.semopm = UINT32_MAX;
+	limits.msgmax = 4712;
 	registry_write_limits(&registry, &limits);
+	assert_int_equal(registry_msgmax(&registry), 4712);
+	limits.msgmax = UINT32_MAX;
+	registry_write_limits(&registry, &limits);
+	assert_int_equal(registry_msgmax(&registry), MSG_TEXT_MAX);
 	registry_read_limits(&registry, &limits);
 	assert_int_equal(limits.shmmax, 4711);
 	assert_int_equal(limits.rmid_forced, 1);

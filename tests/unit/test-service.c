@@ -102,7 +102,9 @@ static void talk_connect(struct talk *talk, uint32_t peer)
 static int32_t talk_ask(struct talk *talk, uint32_t peer, struct proto_message *message,
 			struct proto_message *ret_answer)
 {
-	message->request = 7000 + peer;
+	static uint32_t n_asked;
+
+	message->request = ++n_asked;
 	assert_true(world_request(talk->world, talk->sessions[peer], message, ret_answer));
 	assert_int_equal(ret_answer->request, message->request);
 	return ret_answer->type == PROTO_SHM_REPLY ? ret_answer->shm.error : ret_answer->reply.error;
@@ -689,25 +691,25 @@ static void stamps_from_the_future_count_as_now(void **state)
 	struct line create = { CREATE, .kind = IPC_KIND_SHM, .a = 1, .b = 1, .c = CREAT };
 	struct event event;
 	struct registry_object object;
+	struct ledger_sum sum = { .attach_ns = 5, .attach_pid = 11 };
 
 	(void)state;
 	talk_connect(&talk, 0);
 	line_run(&talk, &create);
-	event = world_event(talk.world, EVENT_DETACHED);
-	event.shmid = talk.ids[0];
-	event.sum = (struct ledger_sum){ .attach_ns = 5, .attach_pid = 11 };
+	event = world_event(talk.world, EVENT_TICK);
 	world_step(talk.world, &event);
-	event.sum = (struct ledger_sum){ .attach_ns = 4, .attach_pid = 12,
-					 .detach_ns = UINT64_MAX, .detach_pid = 13 };
-	world_step(talk.world, &event);
+	service_fold(talk.world->service, talk.ids[0], &sum);
+	sum = (struct ledger_sum){ .attach_ns = 4, .attach_pid = 12,
+				   .detach_ns = UINT64_MAX, .detach_pid = 13 };
+	service_fold(talk.world->service, talk.ids[0], &sum);
 	assert_int_equal(registry_get(&talk.world->registry, IPC_KIND_SHM, talk.ids[0], &object), 0);
 	assert_int_equal(object.attach_ns, 5);
 	assert_int_equal(object.detach_ns, event.now_ns);
 	assert_int_equal(object.last_pid, 13);
-	event = world_event(talk.world, EVENT_DETACHED);
-	event.shmid = talk.ids[0];
-	event.sum = (struct ledger_sum){ .attach_ns = event.now_ns, .attach_pid = 14 };
+	event = world_event(talk.world, EVENT_TICK);
 	world_step(talk.world, &event);
+	sum = (struct ledger_sum){ .attach_ns = event.now_ns, .attach_pid = 14 };
+	service_fold(talk.world->service, talk.ids[0], &sum);
 	assert_int_equal(registry_get(&talk.world->registry, IPC_KIND_SHM, talk.ids[0], &object), 0);
 	assert_int_equal(object.last_pid, 14);
 	world_free(talk.world);
