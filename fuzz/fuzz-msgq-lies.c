@@ -29,7 +29,7 @@
 #define AGAIN_MAX 8u
 #define TEXT_MAX 1024u
 /* A call's own budget is this and a step a block; a step looks at a few words, a few times. */
-#define ACCESSES_MAX (64u * (MCAS_ROUNDS_MAX + 4u * queue.layout.n_blocks))
+#define ACCESSES_MAX (256u * (MCAS_ROUNDS_MAX + 4u * queue.layout.n_blocks))
 
 static struct msgq queue;
 static uint8_t *file;

@@ -22,6 +22,7 @@
 
 static const char *const call_names[RECORD_CALL_COUNT] = {
 	"create", "set", "destroy", "make the ledger of", "sum up", "settle", "ask the end of",
+	"ask who else has", "fold",
 };
 
 struct play {
@@ -123,10 +124,22 @@ static int storage_attach_sum(void *context, int32_t shmid, bool exact, struct l
 	return said.result;
 }
 
+static bool storage_attached_alone(void *context, int32_t shmid, uint64_t client, uint64_t n_attached)
+{
+	(void)client;
+	(void)n_attached;
+	return ask(context, RECORD_ALONE, record_object(IPC_KIND_SHM, shmid)).result != 0;
+}
+
 static void storage_settle(void *context, uint64_t client, uint32_t pid, bool dead)
 {
+	struct play *play = context;
+
 	(void)pid;
 	(void)dead;
+	for (; play->has_next && play->next.type == RECORD_STORAGE &&
+	       play->next.storage.call == RECORD_FOLD; advance(play))
+		service_fold(service, (int32_t)play->next.storage.subject, &play->next.storage.sum);
 	(void)ask(context, RECORD_SETTLE, client); /* has no answer */
 }
 
@@ -305,6 +318,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 			.destroy = storage_destroy,
 			.ledger_make = storage_ledger_make,
 			.attach_sum = storage_attach_sum,
+			.attached_alone = storage_attached_alone,
 			.settle = storage_settle,
 			.has_exited = storage_has_exited,
 		},

@@ -104,6 +104,8 @@ static struct proto_message pick_request(struct play *play)
 		message.object.id = pick_id(play);
 		if (message.type == PROTO_SHM_LOCK)
 			message.object.argument = fuzz_below(play->input, 2);
+		if (message.type == PROTO_SHM_STAT)
+			message.object.argument = message.object.id & 1;
 		break;
 	}
 	return message;
@@ -224,18 +226,19 @@ static void play_stray(struct play *play)
 {
 	struct event event =
 		world_event(play->world, (enum event_type)fuzz_below(play->input, EVENT_TICK + 1));
+	struct ledger_sum sum = { .attach_pid = 7, .detach_pid = 8 };
 
 	event.session = fuzz_u8(play->input) == 0 ? UINT32_MAX : fuzz_u8(play->input);
 	event.client = (uint64_t)fuzz_u8(play->input) << 16 | fuzz_u8(play->input);
 	event.pid = 100 + fuzz_below(play->input, ARRAY_SIZE(uids));
 	event.uid = uids[event.pid - 100];
 	event.shmid = pick_id(play);
-	event.sum.attach_ns = fuzz_u64(play->input);
-	event.sum.attach_pid = 7;
-	event.sum.detach_ns = fuzz_u64(play->input);
-	event.sum.detach_pid = 8;
+	sum.attach_ns = fuzz_u64(play->input);
+	sum.detach_ns = fuzz_u64(play->input);
 	FUZZ_SAY("stray event %d: session %u client %llx pid %u uid %u segment %d", event.type,
 		 event.session, (unsigned long long)event.client, event.pid, event.uid, event.shmid);
+	if (event.type == EVENT_DETACHED)
+		service_fold(play->world->service, event.shmid, &sum);
 	world_step(play->world, &event);
 }
 

@@ -38,6 +38,12 @@ static int text_close(int fd);
 static const uint8_t *text;
 static size_t text_size, text_at, text_piece;
 
+/* No time passes: every list may be read. */
+uint64_t clock_monotonic_ns(void)
+{
+	return 0;
+}
+
 static int text_open(const char *path, int flags)
 {
 	(void)flags;

@@ -39,8 +39,9 @@
 #define KEEPER_READY_MS 20000
 /* A daemon that has not stopped by then is killed: its state is in the folder, nothing is lost. */
 #define KEEPER_STOP_MS 5000
-/* Restarts within one keeper's life; more means that something kills it at once each time. */
+/* So many daemons one after the other that have not lived so long: something ends each of them at once. */
 #define KEEPER_RESTARTS_MAX 100u
+#define KEEPER_LIVED_MS 1000u
 #define KEEPER_LOG "log"
 
 /* Where the keeper's own descriptors are. */
@@ -56,7 +57,8 @@ struct keeper {
 	const struct keeper_config *config;
 	pid_t daemon;
 	int log_fd; /* of the daemon; -1: its messages are lost */
-	unsigned int n_restarts;
+	uint64_t started_ms;
+	unsigned int n_restarts; /* since one has lived long enough */
 	unsigned int n_commands; /* whose run may be gone */
 	bool watching_users;
 	bool asked_to_stop;
@@ -133,13 +135,24 @@ static bool keeper_await_ready(int ready_fd)
 	return n == 1 && read(ready_fd, &byte, 1) == 1;
 }
 
-static bool keeper_start_daemon(struct keeper *keeper)
+static uint64_t keeper_now_ms(void)
+{
+	struct timespec now = { 0 };
+
+	(void)clock_gettime(CLOCK_MONOTONIC, &now); /* cannot fail */
+	return (uint64_t)now.tv_sec * 1000 + (uint64_t)now.tv_nsec / 1000000;
+}
+
+/* ret_status: how it ended, if it did so before it was ready; -1: it hangs, or there is none. */
+static bool keeper_start_daemon(struct keeper *keeper, int *ret_status)
 {
 	int ready[2] = { -1, -1 };
 	bool is_ready = false;
 
+	*ret_status = -1;
 	if (pipe(ready) != 0)
 		return false;
+	keeper->started_ms = keeper_now_ms();
 	keeper->daemon = fork();
 	if (keeper->daemon == 0)
 		keeper_exec_daemon(keeper, ready[1]);
@@ -148,10 +161,25 @@ static bool keeper_start_daemon(struct keeper *keeper)
 		is_ready = keeper_await_ready(ready[0]);
 	(void)close(ready[0]); /* only read from */
 	if (!is_ready && keeper->daemon > 0) {
+		bool hangs = keeper_now_ms() - keeper->started_ms >= KEEPER_READY_MS;
+
 		(void)kill(keeper->daemon, SIGKILL); /* no matter if it is dead already */
-		(void)waitpid(keeper->daemon, NULL, 0);
+		(void)waitpid(keeper->daemon, hangs ? NULL : ret_status, 0);
 		keeper->daemon = 0;
 	}
+	return is_ready;
+}
+
+/* Until one is ready.  One that ends by itself has said why, and would again; one that was killed has not. */
+static bool keeper_have_daemon(struct keeper *keeper)
+{
+	bool is_ready = false;
+	int status = 0;
+
+	do
+		is_ready = keeper_start_daemon(keeper, &status);
+	while (!is_ready && status != -1 && WIFSIGNALED(status) &&
+	       keeper->n_restarts++ < KEEPER_RESTARTS_MAX);
 	return is_ready;
 }
 
@@ -203,6 +231,8 @@ static void keeper_on_daemon_end(struct keeper *keeper, int status)
 	char how[64];
 
 	keeper->daemon = 0;
+	if (keeper_now_ms() - keeper->started_ms >= KEEPER_LIVED_MS)
+		keeper->n_restarts = 0;
 	if (WIFSIGNALED(status))
 		(void)snprintf(how, sizeof(how), "was killed by signal %d", WTERMSIG(status));
 	else
@@ -211,7 +241,7 @@ static void keeper_on_daemon_end(struct keeper *keeper, int status)
 		(void)snprintf(text, sizeof(text), "the daemon was stopped by someone else\n");
 	} else if (keeper->n_restarts++ >= KEEPER_RESTARTS_MAX) {
 		(void)snprintf(text, sizeof(text), "the daemon %s once too often\n", how);
-	} else if (keeper_start_daemon(keeper)) {
+	} else if (keeper_have_daemon(keeper)) {
 		(void)snprintf(text, sizeof(text), "the daemon %s; started again\n", how);
 	} else {
 		(void)snprintf(text, sizeof(text), "the daemon %s and could not be started again\n", how);
@@ -375,7 +405,7 @@ static _Noreturn void keeper_main(struct keeper *keeper)
 		_exit(1);
 	keeper->log_fd = keeper_open_log(keeper->config);
 	/* Until the run that started us has joined, it holds the lock for us. */
-	if (!keeper_start_daemon(keeper)) {
+	if (!keeper_have_daemon(keeper)) {
 		keeper_tell_failure(keeper);
 		keeper_end(keeper);
 	}

@@ -106,7 +106,13 @@ double measure(double ms, void (*body)(void *context, uint64_t n), void *context
 		uint64_t before = now_ns();
 
 		body(context, n);
-		per[i] = (double)(now_ns() - before) / (double)n;
+		took = (double)(now_ns() - before);
+		if (took < batch_ns / 4) { /* something held the first ones up: they say little of it */
+			n *= 2;
+			i = -1;
+			continue;
+		}
+		per[i] = took / (double)n;
 		if (i + 1 >= BATCHES_MIN && (double)(now_ns() - start) > 1.5 * ms * NS_PER_MS) {
 			i++;
 			break;
