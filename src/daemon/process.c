@@ -25,15 +25,17 @@
 #define PROCESS_MAPS_LINE_MAX 8192u
 
 /*
- * Time for lists of mappings, and the pause when it is used up: a list has as many lines as its process
- * likes, and whose lists are read is said by ledgers.  So they cost a sixth of the daemon's time at most.
+ * Lists of mappings as long as this are read whenever they are wanted.  What is longer, together, is read
+ * as far as so many bytes a second: a list has as many lines as its process likes, and whose lists are
+ * read is said by ledgers.
  */
-#define PROCESS_LOOK_NS 200000000u
-#define PROCESS_PAUSE_NS 1000000000u
+#define PROCESS_SHORT_MAX (UINT64_C(128) << 10)
+#define PROCESS_LONG_MAX (UINT64_C(24) << 20)
+#define PROCESS_LONG_NS 1000000000u
 
 static struct {
-	uint64_t used_ns;
-	uint64_t end_ns; /* of the last look */
+	uint64_t n_bytes; /* of long lists ... */
+	uint64_t since_ns; /* ... since then */
 } process_looks;
 
 static int process_open(uint32_t pid, const char *what)
@@ -167,47 +169,46 @@ static size_t process_search_lines(char *text, size_t used, struct process_searc
 
 bool process_may_look(void)
 {
-	if (process_looks.used_ns < PROCESS_LOOK_NS)
+	if (process_looks.n_bytes < PROCESS_LONG_MAX)
 		return true;
-	if (clock_monotonic_ns() - process_looks.end_ns < PROCESS_PAUSE_NS)
+	if (clock_monotonic_ns() - process_looks.since_ns < PROCESS_LONG_NS)
 		return false;
-	process_looks.used_ns = 0;
+	process_looks.n_bytes = 0;
 	return true;
 }
 
-/* A pause that comes by itself counts, too. */
-static void process_looked(uint64_t begin_ns)
+static void process_looked(uint64_t n_bytes)
 {
-	if (begin_ns - process_looks.end_ns >= PROCESS_PAUSE_NS)
-		process_looks.used_ns = 0;
-	process_looks.end_ns = clock_monotonic_ns();
-	process_looks.used_ns += process_looks.end_ns - begin_ns;
+	if (n_bytes <= PROCESS_SHORT_MAX)
+		return;
+	if (process_looks.n_bytes == 0)
+		process_looks.since_ns = clock_monotonic_ns();
+	process_looks.n_bytes += n_bytes;
 }
 
-/* 0, -ENODATA for an empty list, -EAGAIN: no time for it, or -errno. */
+/* 0, -ENODATA for an empty list, -EAGAIN: too long for now, or -errno. */
 static int process_search_maps(uint32_t pid, struct process_search *search)
 {
 	static char text[2 * PROCESS_MAPS_LINE_MAX];
-	uint64_t begin_ns = clock_monotonic_ns();
+	bool may_look = process_may_look();
 	uint64_t total = 0;
 	size_t used = 0;
 	ssize_t n;
-	int fd;
+	int fd = process_open(pid, "maps");
 
-	if (!process_may_look())
-		return -EAGAIN;
-	fd = process_open(pid, "maps");
 	if (fd < 0)
 		return fd;
 	while ((n = read(fd, text + used, sizeof(text) - used)) > 0) {
 		total += (uint64_t)n;
+		if (total > PROCESS_SHORT_MAX && !may_look)
+			break;
 		used = process_search_lines(text, used + (size_t)n, search);
 		if (used == sizeof(text))
 			used = 0; /* a line beyond all measure: not ours */
 	}
-	n = n < 0 ? -errno : 0;
+	n = n < 0 ? -errno : n > 0 ? -EAGAIN : 0;
 	(void)close(fd); /* only read */
-	process_looked(begin_ns);
+	process_looked(total);
 	if (n < 0)
 		return (int)n;
 	return total > 0 ? 0 : -ENODATA;

@@ -26,7 +26,7 @@ struct process_file {
 int process_count_mappings(uint32_t pid, const struct process_file *files, uint32_t n_files,
 			   uint32_t *ret_counts);
 
-/* False: so much time has gone into lists of mappings that others have to have theirs first. */
+/* False: so many long lists of mappings have been read that only short ones are for a while. */
 bool process_may_look(void);
 
 /* Its children, at most n_max of them.  0 or -errno. */
