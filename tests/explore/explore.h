@@ -22,7 +22,7 @@ struct explore_case {
 	size_t memory_size;
 	/*
 	 * Or NULL: more that is shared, and changed through atomic.h only.  However large, a snapshot
-	 * holds of it what has been changed.
+	 * holds of it what has been changed, in pieces of 128 bytes: the size is a multiple of that.
 	 */
 	void *file;
 	size_t file_size;
@@ -49,24 +49,41 @@ struct explore_case {
 	 * lost for any other reason leaves its sleeper asleep.
 	 */
 	uint32_t n_slices;
+	/*
+	 * How somebody who pauses (shared_pause) waits.  False: for a step of anybody else.  True: his first
+	 * n_passes pauses are none; from then on he waits until nobody else can move, and goes on alone.
+	 * Where changes can undo each other for ever that bounds how often they do.
+	 */
+	bool pauses_are_long;
+	uint32_t n_passes;
+	/*
+	 * Schedules that differ in nothing anybody can tell are looked at once (reduce.c).  For two actors
+	 * whose pauses are long, with a file, at most one killed and nobody stopped, or the other way
+	 * round; what they report in the memory is each one's own.
+	 */
+	bool is_reduced;
+	/* A hash, not 0, of what a schedule came to, after its check.  NULL: nobody asks. */
+	uint64_t (*outcome)(void);
 };
 
 struct explore_result {
 	const char *failure; /* NULL: none found */
 	char schedule[16384]; /* of the failure: r3 = actor 3 moves, K3 is killed, S3 stops; 8.. recover */
-	uint64_t n_states;
+	uint64_t n_states; /* if it is reduced: those in which there is something to choose */
 	uint64_t n_steps;
 	uint64_t n_ends;   /* complete schedules */
+	uint32_t n_outcomes; /* different ones, and the sum of their hashes */
+	uint64_t outcomes;
 	double seconds;    /* of processor time */
 	bool exhausted;    /* every state was seen */
 	uint32_t switches; /* if not: every schedule with that many switches was, but for the last level */
 };
 
 /*
- * Depth-first over every choice, for a quarter of states_max.  If that is not enough: every schedule
- * with no switch away from an actor that could go on, then with one, two, ... until states_max; kills
- * and stops are free.  Most bugs need few switches, and a part of a depth-first search only varies
- * the ends of its schedules.  Stops at the first failure.
+ * Depth-first over every choice, for a quarter of states_max (reduced: all of it).  If that is not enough:
+ * every schedule with no switch away from an actor that could go on, then with one, two, ... until
+ * states_max (reduced: a quarter more); kills and stops are free.  Most bugs need few switches, and a
+ * part of a depth-first search only varies the ends of its schedules.  Stops at the first failure.
  */
 void explore_all(const struct explore_case *explored, uint64_t states_max,
 		 struct explore_result *ret_result);
@@ -84,6 +101,12 @@ void explore_report(const struct explore_result *result);
 /* Called by an actor: sleeps until explore_wake() with the same address, as a futex does. */
 void explore_sleep(const volatile void *address);
 void explore_wake(const volatile void *address);
+
+/*
+ * Called by an actor before it does the one or the other, and what belongs to that: a step as any access
+ * to the address is, with what the actor does next.
+ */
+void explore_meet(const volatile void *address);
 
 /* Called by an actor: what went wrong (the schedule ends as a failure). */
 void explore_fail(const char *what);

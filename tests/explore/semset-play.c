@@ -85,8 +85,10 @@ static void wake(struct wakes *wakes)
 {
 	uint32_t i;
 
-	for (i = 0; i < wakes->n; i++)
+	for (i = 0; i < wakes->n; i++) {
+		explore_meet(&set.mcas.words[wakes->word_indexes[i]]);
 		explore_wake(&set.mcas.words[wakes->word_indexes[i]]);
+	}
 	wakes->n = 0;
 }
 
@@ -117,6 +119,7 @@ static int sleep_until_done(const struct actor *self, struct semset_sleeper *sle
 		return semset_cancel(&set, self, sleeper);
 	for (;;) {
 		/* As the kernel does it: looks and falls asleep in one step. */
+		explore_meet(word);
 		if ((uint32_t)atomic_load(&word->raw) == sleeper->expected) {
 			memory.asleep |= 1u << number;
 			explore_sleep(word);
@@ -559,6 +562,25 @@ static bool is_unread(const volatile void *address)
 	return at == (const volatile uint8_t *)&semset_header(&set)->ctime_s;
 }
 
+/* What the processes were told, and what is left: values, and the counts of who sleeps. */
+static uint64_t outcome(void)
+{
+	const uint64_t factor = UINT64_C(0x9e3779b97f4a7c15);
+	uint64_t hash = memory.n_left | (uint64_t)memory.asleep << 32;
+	uint32_t i, k, ncnt, zcnt;
+
+	for (i = 0; i < PLAY_ACTORS_MAX; i++) {
+		for (k = 0; k < PLAY_CALLS_MAX; k++)
+			hash = (hash ^ hash >> 29 ^ (uint32_t)memory.results[i][k]) * factor;
+	}
+	for (i = 0; i < PLAY_SEMS; i++) {
+		(void)semset_get_counts(&set, i, &ncnt, &zcnt);
+		hash ^= hash >> 29 ^ final_values[i] ^ ncnt << 16 ^ zcnt << 20;
+		hash *= factor;
+	}
+	return hash ? hash : 1;
+}
+
 struct explore_case play_case(const struct plan *chosen, uint32_t n_relapses)
 {
 	uint32_t i, k;
@@ -586,5 +608,6 @@ struct explore_case play_case(const struct plan *chosen, uint32_t n_relapses)
 		.is_constant = is_constant,
 		.is_unread = is_unread,
 		.n_slices = 2,
+		.outcome = outcome,
 	};
 }

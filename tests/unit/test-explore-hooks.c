@@ -13,6 +13,7 @@ static struct {
 	struct shared64 own[2];
 	struct shared64 constant;
 	struct shared64 unread;
+	struct shared64 rest[11]; /* as a file it is whole pieces */
 } memory;
 
 static void reset(void)
@@ -186,6 +187,163 @@ static void accesses_that_concern_somebody_after_all_fail(void **state)
 	assert_string_equal(result.failure, "what nobody reads is read");
 }
 
+/* --- the reduced search --------------------------------------------------------------------------- */
+
+static struct {
+	uint64_t seen[2];
+	uint64_t recovered[2];
+} reports;
+
+static void reset_both(void)
+{
+	reset();
+	memset(&reports, 0, sizeof(reports));
+}
+
+/* What belongs to one alone, then a word of both. */
+static void work_and_meet(uint32_t number)
+{
+	write_own(number);
+	reports.seen[number] = 1 + shared64_add(&memory.counter, 1);
+	write_own(number);
+}
+
+static void recover_and_meet(uint32_t number)
+{
+	reports.recovered[number] = 1 + shared64_add(&memory.counter, 16);
+}
+
+static uint64_t report(void)
+{
+	return 1 + reports.seen[0] + reports.seen[1] * 64 + reports.recovered[0] * 4096 +
+	       reports.recovered[1] * 262144 + atomic_load(&memory.counter.raw) * 16777216;
+}
+
+static const struct explore_case meeting = {
+	.name = "meeting",
+	.memory = &reports,
+	.memory_size = sizeof(reports),
+	.file = &memory,
+	.file_size = sizeof(memory),
+	.n_actors = 2,
+	.n_kills = 1,
+	.n_relapses = 1,
+	.reset = reset_both,
+	.actor = work_and_meet,
+	.recover = recover_and_meet,
+	.check = check_nothing,
+	.pauses_are_long = true,
+	.is_reduced = true,
+	.outcome = report,
+};
+
+static void reduced_search_comes_to_the_same_in_fewer_states(void **state)
+{
+	static struct explore_result reduced, plain;
+	struct explore_case explored = meeting;
+	uint32_t run;
+
+	(void)state;
+	for (run = 0; run < 2; run++) {
+		explored.n_kills = run == 0;
+		explored.n_stops = run == 1;
+		explored.is_reduced = true;
+		explore_all(&explored, 100000, &reduced);
+		explored.is_reduced = false;
+		explore_all(&explored, 100000, &plain);
+		assert_null(reduced.failure);
+		assert_null(plain.failure);
+		assert_true(reduced.exhausted && plain.exhausted);
+		assert_true(reduced.n_states * 3 < plain.n_states);
+		assert_int_equal(reduced.n_outcomes, plain.n_outcomes);
+		assert_int_equal(reduced.outcomes, plain.outcomes);
+	}
+}
+
+static void work_carelessly(uint32_t number)
+{
+	write_own(number);
+	add_carelessly(number);
+	write_own(number);
+}
+
+static void reduced_search_finds_a_lost_addition(void **state)
+{
+	static struct explore_result result;
+	struct explore_case explored = meeting;
+
+	(void)state;
+	explored.actor = work_carelessly;
+	explored.check = check_sum;
+	explore_all(&explored, 100000, &result);
+	assert_string_equal(result.failure, "an addition is lost");
+	assert_string_equal(explore_replay(&explored, result.schedule), "an addition is lost");
+}
+
+/* Whoever finds the word taken waits for the other: for ever, if that has been stopped. */
+static void lock_and_unlock(uint32_t number)
+{
+	(void)number;
+	while (!shared64_cas(&memory.counter, 0, 1))
+		(void)shared64_load(&memory.counter);
+	shared64_store(&memory.counter, 0);
+}
+
+static void reduced_search_finds_who_waits_for_the_stopped(void **state)
+{
+	static struct explore_result result;
+	struct explore_case explored = meeting;
+
+	(void)state;
+	explored.actor = lock_and_unlock;
+	explore_all(&explored, 100000, &result);
+	assert_string_equal(result.failure, "an actor alone does not come to an end");
+}
+
+/* Actor 0 sleeps until the word is no longer 0; actor 1 changes it, and may forget to wake him. */
+static bool forgets;
+
+static void sleep_or_wake(uint32_t number)
+{
+	if (number == 1) {
+		shared64_store(&memory.counter, 1);
+		if (!forgets || shared64_load(&memory.own[0]) == 0) {
+			explore_meet(&memory.counter);
+			explore_wake(&memory.counter);
+		}
+		return;
+	}
+	shared64_store(&memory.own[0], 1);
+	explore_meet(&memory.counter);
+	if (atomic_load(&memory.counter.raw) == 0)
+		explore_sleep(&memory.counter);
+	reports.seen[0] = 1;
+}
+
+static const char *check_awake(uint32_t stopped, uint32_t killed)
+{
+	return stopped || killed || reports.seen[0] ? NULL : "asleep for ever";
+}
+
+static void reduced_search_finds_a_lost_wake_up(void **state)
+{
+	static struct explore_result result;
+	struct explore_case explored = meeting;
+
+	(void)state;
+	explored.actor = sleep_or_wake;
+	explored.recover = NULL;
+	explored.check = check_awake;
+	explored.n_slices = 2;
+	forgets = false;
+	explore_all(&explored, 100000, &result);
+	assert_null(result.failure);
+	assert_true(result.exhausted);
+	forgets = true;
+	explore_all(&explored, 100000, &result);
+	assert_string_equal(result.failure, "asleep for ever");
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -195,6 +353,10 @@ int main(void)
 		cmocka_unit_test(stops_multiply_what_is_seen),
 		cmocka_unit_test(accesses_that_concern_nobody_make_no_states),
 		cmocka_unit_test(accesses_that_concern_somebody_after_all_fail),
+		cmocka_unit_test(reduced_search_comes_to_the_same_in_fewer_states),
+		cmocka_unit_test(reduced_search_finds_a_lost_addition),
+		cmocka_unit_test(reduced_search_finds_who_waits_for_the_stopped),
+		cmocka_unit_test(reduced_search_finds_a_lost_wake_up),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
