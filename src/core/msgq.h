@@ -109,6 +109,7 @@ struct msgq_stat {
 
 /* 0, or MSGQ_E_INVAL if qbytes_max is above MSG_TEXT_MAX. */
 int msgq_layout(uint64_t qbytes_max, struct msgq_layout *ret_layout);
+/* Makes layout->size zero bytes into an empty queue; writes to the first common_size bytes only. */
 void msgq_format(void *base, const struct msgq_layout *layout, uint64_t qbytes, int64_t now_s);
 /*
  * Binds to a mapping of size bytes; the struct must stay where it is.  E_CORRUPT: not a queue of
@@ -193,7 +194,7 @@ uint32_t msgq_progress(const struct msgq *queue);
 /*
  * As for sets: death of a client (messages handed to a sleeper that never took them go back to
  * their place in the queue), IPC_RMID, leftovers, invariants of a queue nobody is using.  One
- * process at a time calls recover.
+ * process at a time calls recover, which may also say GROW: a message that goes back needs a node.
  */
 int msgq_recover(struct msgq *queue, const struct actor *actor, struct wakes *ret_wakes);
 int msgq_remove(struct msgq *queue, const struct actor *actor, struct wakes *ret_wakes);

@@ -77,7 +77,7 @@ struct semset_record {
 	struct shared64 ops[SEMSET_RECORD_OPS];
 };
 
-STATIC_ASSERT(sizeof(struct semset_header) == 128);
+STATIC_ASSERT(sizeof(struct semset_header) == SEMSET_FORMAT_SIZE);
 STATIC_ASSERT(sizeof(struct semset_cell) == 64);
 STATIC_ASSERT(sizeof(struct semset_record) == 64);
 STATIC_ASSERT(SEM_NSEMS_MAX + SEMSET_GRANTS_BESIDE_ALL <= MCAS_WORDS_MAX);

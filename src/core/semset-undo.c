@@ -502,7 +502,7 @@ static int sleepers_end(struct semset *set, const struct actor *actor, bool keep
 	return SEMSET_DONE;
 }
 
-static void slots_recover(struct semset *set, uint64_t client)
+void semset_finish(struct semset *set, uint64_t client)
 {
 	struct mcas mcas;
 
@@ -515,7 +515,7 @@ int semset_execed(struct semset *set, const struct actor *actor, struct wakes *r
 	int outcome;
 
 	ret_wakes->n = 0;
-	slots_recover(set, actor->client);
+	semset_finish(set, actor->client);
 	outcome = sleepers_end(set, actor, true, ret_wakes);
 	return outcome == SEMSET_DONE ? semwait_settle(set, actor, ret_wakes) : outcome;
 }
@@ -525,7 +525,7 @@ int semset_recover(struct semset *set, const struct actor *actor, struct wakes *
 	int outcome;
 
 	ret_wakes->n = 0;
-	slots_recover(set, actor->client);
+	semset_finish(set, actor->client);
 	outcome = sleepers_end(set, actor, false, ret_wakes);
 	if (outcome == SEMSET_DONE)
 		outcome = undo_apply(set, actor, false, ret_wakes);

@@ -95,7 +95,11 @@ struct semset_stat {
 /* 0, or SEMSET_E_RANGE if n_sems is 0 or above SEM_NSEMS_MAX. */
 int semset_layout(uint32_t n_sems, struct semset_layout *ret_layout);
 
-/* Makes a zero-filled mapping of layout->size bytes into an empty set: values 0, ctime now. */
+/*
+ * Makes layout->size zero bytes into an empty set: values 0, ctime now.  Only the header is written, the
+ * first SEMSET_FORMAT_SIZE bytes.
+ */
+#define SEMSET_FORMAT_SIZE 128u
 void semset_format(void *base, const struct semset_layout *layout, int64_t now_s);
 
 /* Binds to a mapping of size bytes; checks that it is a set of this version.  0 or SEMSET_E_CORRUPT. */
@@ -185,6 +189,9 @@ bool semset_is_removed(const struct semset *set);
  * these wakes, call it again), E_CORRUPT.
  */
 int semset_apply_undo(struct semset *set, const struct actor *actor, struct wakes *ret_wakes);
+
+/* Finishes what a killed process has left half-done under this identity, and no more. */
+void semset_finish(struct semset *set, uint64_t client);
 
 /*
  * Death without user code: finishes the client's descriptors, takes its sleepers out, hands back

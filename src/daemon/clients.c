@@ -139,11 +139,14 @@ static int client_make_file(int ledgers_fd, const char *name, const struct regis
 {
 	struct client_format format = {.client = known->client, .pid = known->pid};
 	struct file_status status = {0};
+	int flags = O_RDWR | O_CREAT | O_EXCL | O_CLOEXEC | O_NOFOLLOW;
+	int fd = openat(ledgers_fd, name, flags, 0600);
 	int r = 0;
-	int fd;
 
-	(void)unlinkat(ledgers_fd, name, 0); /* of a start that was cut short */
-	fd = openat(ledgers_fd, name, O_RDWR | O_CREAT | O_EXCL | O_CLOEXEC | O_NOFOLLOW, 0);
+	if (fd < 0 && errno == EEXIST) {
+		(void)unlinkat(ledgers_fd, name, 0); /* of one that was cut short */
+		fd = openat(ledgers_fd, name, flags, 0600);
+	}
 	if (fd < 0)
 		return -errno;
 	if (ftruncate(fd, (off_t)ledger_size()) < 0)
@@ -168,12 +171,11 @@ static int client_make_file(int ledgers_fd, const char *name, const struct regis
 /* Puts it in place of what the client had, and gives it to its owner. */
 static int client_place_file(int ledgers_fd, const char *interim, struct client *made, uint32_t gid)
 {
-	/* A daemon without privilege serves its own uid; the group of a 0600 file means nothing. */
-	if (geteuid() == 0 &&
+	/* Its owner's group means nothing with mode 0600. */
+	if (made->ledger_uid != geteuid() &&
 	    fchownat(ledgers_fd, interim, made->ledger_uid, gid, AT_SYMLINK_NOFOLLOW) < 0)
 		return -errno;
-	if (fchmodat(ledgers_fd, interim, 0600, 0) < 0 ||
-	    renameat(ledgers_fd, interim, ledgers_fd, made->ledger_file.name) < 0)
+	if (renameat(ledgers_fd, interim, ledgers_fd, made->ledger_file.name) < 0)
 		return -errno;
 	return 0;
 }

@@ -9,6 +9,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/stat.h>
 #include <unistd.h>
 
 #include "core/base.h"
@@ -48,26 +49,18 @@ static int process_open(uint32_t pid, const char *what)
 	return fd < 0 ? -errno : fd;
 }
 
-/* First part of the file as a string. */
+/* First part of the file as a string: it is one record, so one read has all of it that there is room for. */
 static int process_read(uint32_t pid, const char *what, char *text, size_t text_size)
 {
-	size_t used = 0;
-	ssize_t n = 0;
 	int fd = process_open(pid, what);
+	ssize_t n;
 
 	if (fd < 0)
 		return fd;
-	while (used < text_size - 1) {
-		n = read(fd, text + used, text_size - 1 - used);
-		if (n <= 0)
-			break;
-		used += (size_t)n;
-	}
-	if (n < 0)
-		used = 0;
-	text[used] = 0;
+	n = read(fd, text, text_size - 1);
+	text[n > 0 ? n : 0] = 0;
 	(void)close(fd); /* only read */
-	return used > 0 ? 0 : -ESRCH;
+	return n > 0 ? 0 : -ESRCH;
 }
 
 int process_start_time(uint32_t pid, uint64_t *ret_start_time)
@@ -94,9 +87,14 @@ int process_start_time(uint32_t pid, uint64_t *ret_start_time)
 bool process_has_uid(uint32_t pid, uint32_t uid)
 {
 	char text[PROCESS_STATUS_MAX];
+	struct stat folder;
 	uint32_t uids[4];
 	const char *line;
 
+	/* Its effective uid, which is nearly always the one; root's if it may not be looked into. */
+	(void)snprintf(text, sizeof(text), "/proc/%" PRIu32, pid);
+	if (uid != 0 && stat(text, &folder) == 0 && folder.st_uid == uid)
+		return true;
 	if (process_read(pid, "status", text, sizeof(text)) < 0)
 		return false;
 	/* The name is on an earlier line, with its newlines escaped. */

@@ -30,6 +30,13 @@
 /* A segment nothing was promised for (SHM_NORESERVE) has this bit in its file's mode. */
 #define STORAGE_MODE_NORESERVE 01000u
 
+/* Enough for what semset_format and msgq_format write. */
+#define STORAGE_FORMAT_SIZE 8192u
+STATIC_ASSERT(SEMSET_FORMAT_SIZE <= STORAGE_FORMAT_SIZE);
+
+/* Uses of sets and queues looked at before a removal simply tells whoever there may be. */
+#define STORAGE_USES_MAX 16u
+
 static const char *const storage_prefixes[IPC_KIND_COUNT] = {"shm", "sem", "msg"};
 
 void storage_name(enum ipc_kind kind, int32_t id, char ret_name[STORAGE_NAME_SIZE])
@@ -165,68 +172,66 @@ static void storage_promise(struct daemon *daemon, int32_t id, uint64_t bytes)
 	*promised = bytes;
 }
 
-/* A set or queue to be formatted. */
-struct storage_format {
-	enum ipc_kind kind;
-	void *base;
-	const struct semset_layout *set;
-	const struct msgq_layout *queue;
-	uint64_t qbytes;
-	int64_t now_s;
+/* What a set or queue begins with; the rest of its file is zeroes. */
+struct storage_image {
+	_Alignas(4096) uint8_t bytes[STORAGE_FORMAT_SIZE];
 };
 
-static void storage_format(void *context)
-{
-	struct storage_format *format = context;
-
-	if (format->kind == IPC_KIND_SEM)
-		semset_format(format->base, format->set, format->now_s);
-	else
-		msgq_format(format->base, format->queue, format->qbytes, format->now_s);
-}
-
 /* Makes the file a set or queue; common bytes get their storage now. */
-static int storage_fill(int fd, uint64_t size, uint64_t common, struct storage_format *format)
+static int storage_fill(int fd, uint64_t size, uint64_t common, const struct storage_image *image)
 {
-	int r;
+	size_t n_image = common < sizeof(image->bytes) ? (size_t)common : sizeof(image->bytes);
+	ssize_t n;
+	int r = 0;
 
 	if (ftruncate(fd, (off_t)size) < 0)
 		return -errno;
-	do {
-		r = fallocate(fd, 0, 0, (off_t)common) < 0 ? -errno : 0;
-	} while (r == -EINTR);
-	if (r < 0 && r != -EOPNOTSUPP)
-		return r;
-	r = map_file(fd, size, true, &format->base);
+	while (common > n_image && r == 0 && fallocate(fd, 0, 0, (off_t)common) < 0) {
+		if (errno == EOPNOTSUPP)
+			break;
+		r = errno == EINTR ? 0 : -errno;
+	}
 	if (r < 0)
 		return r;
-	if (!fault_run(storage_format, format))
-		r = -ENOSPC;
-	map_close(format->base, size);
-	return r;
+	n = pwrite(fd, image->bytes, n_image, 0);
+	if (n < 0)
+		return -errno;
+	return (size_t)n == n_image ? 0 : -ENOSPC;
+}
+
+static int storage_create_set(int fd, const struct registry_object *object)
+{
+	struct storage_image image = {0};
+	struct semset_layout set;
+
+	if (object->size > SEM_NSEMS_MAX || semset_layout((uint32_t)object->size, &set) != 0)
+		return -EINVAL;
+	semset_format(image.bytes, &set, object->ctime_s);
+	return storage_fill(fd, set.size, set.common_size, &image);
+}
+
+static int storage_create_queue(int fd, const struct registry_object *object, uint64_t qbytes)
+{
+	struct storage_image image = {0};
+	struct msgq_layout queue;
+
+	if (msgq_layout(object->size, &queue) != 0)
+		return -EINVAL;
+	ASSERT(queue.common_size <= sizeof(image.bytes));
+	msgq_format(image.bytes, &queue, qbytes, object->ctime_s);
+	return storage_fill(fd, queue.size, queue.common_size, &image);
 }
 
 static int storage_create_file(struct daemon *daemon, int fd, enum ipc_kind kind,
 			       const struct registry_object *object, uint64_t qbytes)
 {
-	struct storage_format format = {.kind = kind, .qbytes = qbytes, .now_s = object->ctime_s};
-	struct semset_layout set;
-	struct msgq_layout queue;
-
 	switch (kind) {
 	case IPC_KIND_SHM:
 		return ftruncate(fd, (off_t)storage_round(daemon, object->size)) < 0 ? -errno : 0;
 	case IPC_KIND_SEM:
-		if (object->size > SEM_NSEMS_MAX ||
-		    semset_layout((uint32_t)object->size, &set) != 0)
-			return -EINVAL;
-		format.set = &set;
-		return storage_fill(fd, set.size, set.common_size, &format);
+		return storage_create_set(fd, object);
 	default:
-		if (msgq_layout(object->size, &queue) != 0)
-			return -EINVAL;
-		format.queue = &queue;
-		return storage_fill(fd, queue.size, queue.common_size, &format);
+		return storage_create_queue(fd, object, qbytes);
 	}
 }
 
@@ -366,6 +371,55 @@ static void storage_free_memory(struct daemon *daemon, int32_t id)
 		(void)close(fd); /* nothing was written */
 }
 
+/* Looking for a client that has a set or queue mapped. */
+struct storage_use {
+	const struct clients *clients;
+	enum ipc_kind kind;
+	int32_t id;
+	uint32_t n_looks; /* left */
+	bool is_found;
+};
+
+static bool storage_uses(const struct ledger *ledger, struct storage_use *use)
+{
+	enum ipc_kind kind;
+	int32_t id;
+
+	if (!ledger->base || ledger_uses_overflowed(ledger))
+		return true;
+	for (uint32_t i = 0; ledger_use_read(ledger, i, &kind, &id); i++) {
+		if ((kind == use->kind && id == use->id) || use->n_looks-- == 0)
+			return true;
+	}
+	return false;
+}
+
+static void storage_look_for_use(void *context)
+{
+	struct storage_use *use = context;
+
+	for (uint32_t row = 0; row < use->clients->n_rows && !use->is_found; row++) {
+		if (use->clients->rows[row])
+			use->is_found = storage_uses(&use->clients->rows[row]->ledger, use);
+	}
+}
+
+/*
+ * False: nobody has it mapped who could sleep in it.  Its live word is gone; who maps it notes that
+ * first and looks at the word afterwards (client/view.c), so either he is found or he does not use it.
+ */
+static bool storage_may_be_used(struct daemon *daemon, enum ipc_kind kind, int32_t id)
+{
+	struct storage_use use = {
+		.clients = &daemon->clients,
+		.kind = kind,
+		.id = id,
+		.n_looks = STORAGE_USES_MAX,
+	};
+
+	return !fault_run(storage_look_for_use, &use) || use.is_found;
+}
+
 static void storage_destroy(void *context, enum ipc_kind kind, int32_t id)
 {
 	struct registry_object object;
@@ -385,7 +439,7 @@ static void storage_destroy(void *context, enum ipc_kind kind, int32_t id)
 		storage_free_memory(daemon, id);
 	} else if (registry_get_any(&daemon->ns.registry, kind, (uint32_t)id & ABI_INDEX_MASK,
 				    &object) == 0 && object.id == id &&
-		   object.state != REGISTRY_CREATING) {
+		   object.state != REGISTRY_CREATING && storage_may_be_used(daemon, kind, id)) {
 		(void)storage_work(daemon, &job); /* the file goes in any case */
 	}
 	if (unlinkat(daemon->ns.objects_fd, name, 0) < 0 && errno != ENOENT)

@@ -86,7 +86,7 @@ static void work_on_set(void *context)
 		break;
 	case STORAGE_REMOVE:
 		if (!work->is_clean)
-			mcas_recover(&set.mcas, work->job->actor.client);
+			semset_finish(&set, work->job->actor.client);
 		work->done = work_set_rounds(&set, &work->job->actor, semset_remove);
 		break;
 	case STORAGE_SET:

@@ -501,3 +501,43 @@ CASE("SEM-39", removal_ends_hundreds)
 	put_ret(semctl(crowd.id, 0, IPC_RMID));
 	crowd_end(&crowd);
 }
+
+/* --- processes that come and go, each with a first call of its own ------------------------------ */
+
+#define COMERS 600
+#define COMERS_AT_ONCE 40
+
+static _Noreturn void come(int id, char *inherited)
+{
+	void *own = shmat(id, NULL, 0);
+
+	_exit(own == (void *)-1 || shmdt(own) != 0 || shmdt(inherited) != 0);
+}
+
+static int comer_wait(void)
+{
+	int status;
+
+	return wait(&status) < 0 ? -1 : status != 0;
+}
+
+CASE("EVT-1", hundreds_of_children_a_second_attach_what_they_inherit_once_more)
+{
+	int id = shm_new(PAGE);
+	char *address = shmat(id, NULL, 0);
+	int alive = 0, failed = 0, ended, i;
+
+	for (i = 0; i < COMERS; i++) {
+		pid_t pid = (pid_t)MUST(fork());
+
+		if (pid == 0)
+			come(id, address);
+		if (++alive == COMERS_AT_ONCE) {
+			failed += comer_wait();
+			alive--;
+		}
+	}
+	while ((ended = comer_wait()) >= 0)
+		failed += ended;
+	put(" failed=%d nattch=%lu", failed, shm_nattch(id));
+}

@@ -414,3 +414,43 @@ CASE("UNDO-15", interrupted_sleeper_books_nothing)
 	put_sleeper_end(s);
 	put_sem(id);
 }
+
+/* --- removal beside the first call of a process ------------------------------------------------ */
+
+#define REMOVALS 100
+
+/* Ends with 0 if the removal ends the call; a call that it has missed is ended by the alarm. */
+static void call_first(void *arg)
+{
+	const int *ids = arg;
+	struct message m;
+	int r;
+
+	(void)alarm(5);
+	if (ids[0] != -1)
+		r = OPS(ids[0], { 0, -1, 0 });
+	else
+		r = (int)msgrcv(ids[1], &m, TEXT_MAX, 0, 0);
+	_exit(r == -1 && (errno == EIDRM || errno == EINVAL) ? 0 : 1);
+}
+
+CASE("SEM-39", removal_beside_the_first_call_of_a_process_ends_it)
+{
+	int missed = 0;
+	int i;
+
+	for (i = 0; i < 2 * REMOVALS; i++) {
+		int ids[2] = { -1, -1 };
+		pid_t pid;
+
+		ids[i % 2] = i % 2 == 0 ? sem_new(1) : msg_new();
+		pid = child_start(call_first, ids);
+		nap(10 * (i % 50));
+		if (i % 2 == 0)
+			MUST(semctl(ids[0], 0, IPC_RMID));
+		else
+			MUST(msgctl(ids[1], IPC_RMID, NULL));
+		missed += child_wait(pid) != 0;
+	}
+	put(" missed=%d", missed);
+}

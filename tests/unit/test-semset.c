@@ -470,6 +470,18 @@ static void exit_of_a_holder_grants_the_next(void **state)
 	semset_file_deinit(&file);
 }
 
+static void finishing_in_a_set_without_descriptors_touches_none(void **state)
+{
+	struct semset_file file;
+
+	(void)state;
+	semset_file_init(&file, 1);
+	semset_finish(&file.set, alice.client); /* its pages are closed */
+	do_one(&file, &alice, 0, 1, 0);
+	assert_int_equal(value_of(&file, 0), 1);
+	semset_file_deinit(&file);
+}
+
 static void adjustment_out_of_range_is_erange(void **state)
 {
 	struct abi_sembuf post = { 0, 32767, UNDO }, one = { 0, 1, UNDO };
@@ -764,6 +776,7 @@ int main(void)
 		cmocka_unit_test(layout_of_no_or_too_many_semaphores_is_refused),
 		cmocka_unit_test(bind_refuses_a_file_of_another_shape),
 		cmocka_unit_test(reading_a_read_only_mapping_works_with_sleepers_in_it),
+		cmocka_unit_test(finishing_in_a_set_without_descriptors_touches_none),
 		cmocka_unit_test(setall_of_a_large_set_changes_all),
 		cmocka_unit_test(random_operations_equal_the_model),
 	};
