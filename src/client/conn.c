@@ -89,10 +89,14 @@ int conn_move_high(int fd)
 	return (int)moved;
 }
 
-/* Polls one descriptor for events until the deadline; the events that are there, 0 if none came. */
-static short conn_poll(int fd, short events, uint64_t deadline_ns)
+/*
+ * Polls one descriptor for events until the deadline; the events that are there, 0 if none came.  register_fd:
+ * -1, or its end of all readers is a hang-up, too.
+ */
+static short conn_poll(int fd, int register_fd, short events, uint64_t deadline_ns)
 {
-	struct pollfd entry = {.fd = fd, .events = events};
+	struct pollfd entries[2] = {{.fd = fd, .events = events}, {.fd = register_fd}};
+	uint64_t n_entries = register_fd >= 0 ? 2 : 1;
 	struct rlimit limit;
 	long n;
 	uint64_t now_ns = clock_monotonic_ns();
@@ -102,26 +106,28 @@ static short conn_poll(int fd, short events, uint64_t deadline_ns)
 		.tv_nsec = (long)(left_ns % CONN_NS_PER_S),
 	};
 
-	n = raw_call6(SYS_ppoll, RAW_ARGUMENT(&entry), 1, RAW_ARGUMENT(&left), 0, 8, 0);
+	n = raw_call6(SYS_ppoll, RAW_ARGUMENT(entries), n_entries, RAW_ARGUMENT(&left), 0, 8, 0);
 	if (n == -EINVAL && process_lift_limit(&limit)) {
 		/* A limit of no descriptors at all is also one of none to poll. */
-		n = raw_call6(SYS_ppoll, RAW_ARGUMENT(&entry), 1, RAW_ARGUMENT(&left), 0, 8, 0);
+		n = raw_call6(SYS_ppoll, RAW_ARGUMENT(entries), n_entries, RAW_ARGUMENT(&left), 0, 8, 0);
 		process_restore_limit(&limit);
 	}
-	return n > 0 ? entry.revents : 0;
+	if (n <= 0)
+		return 0;
+	return entries[0].revents != 0 ? entries[0].revents : POLLHUP;
 }
 
 /* ------------------------------------------------------------------------------------- frames */
 
 /* More bytes for the frame reader.  0, -ETIMEDOUT, -EPIPE: the daemon is gone. */
-static int conn_read(struct process *self, uint64_t deadline_ns)
+static int conn_read(struct process *self, int register_fd, uint64_t deadline_ns)
 {
 	struct conn_input *input = &conn_input;
 	ptrdiff_t n;
 	short events;
 
 	if (input->n_taken == input->n_bytes) {
-		events = conn_poll(self->session.pair.out_fd, POLLIN, deadline_ns);
+		events = conn_poll(self->session.pair.out_fd, register_fd, POLLIN, deadline_ns);
 		if (events == 0)
 			return -ETIMEDOUT;
 		if (!(events & POLLIN))
@@ -137,8 +143,12 @@ static int conn_read(struct process *self, uint64_t deadline_ns)
 	return 0;
 }
 
-/* The next frame: 0, -ETIMEDOUT, -EPIPE: the daemon is gone or speaks nonsense. */
-static int conn_receive(struct process *self, uint64_t deadline_ns, struct proto_message *ret_message)
+/*
+ * The next frame: 0, -ETIMEDOUT, -EPIPE: the daemon is gone or speaks nonsense.  register_fd: before the
+ * WELCOME the daemon may not have opened our pair, and this tells of its end; afterwards -1.
+ */
+static int conn_receive(struct process *self, int register_fd, uint64_t deadline_ns,
+			struct proto_message *ret_message)
 {
 	struct frame frame;
 
@@ -152,7 +162,7 @@ static int conn_receive(struct process *self, uint64_t deadline_ns, struct proto
 		}
 		if (r != FRAME_PARTIAL)
 			return -EPIPE;
-		r = conn_read(self, deadline_ns);
+		r = conn_read(self, register_fd, deadline_ns);
 		if (r < 0)
 			return r;
 	}
@@ -172,7 +182,7 @@ static int conn_send(struct process *self, const struct proto_message *message, 
 			return 0;
 		if (n != -EAGAIN)
 			return -EPIPE;
-		if (conn_poll(self->session.pair.out_fd, 0, 0) & (POLLHUP | POLLERR | POLLNVAL))
+		if (conn_poll(self->session.pair.out_fd, -1, 0, 0) & (POLLHUP | POLLERR | POLLNVAL))
 			return -EPIPE;
 		if (clock_monotonic_ns() >= deadline_ns)
 			return -ETIMEDOUT;
@@ -339,7 +349,7 @@ static int conn_try(struct process *self, int dir_fd, int register_fd, uint64_t 
 		welcome_ns = deadline_ns;
 	r = conn_say_hello(self, register_fd, name, deadline_ns);
 	if (r == 0)
-		r = conn_receive(self, welcome_ns, &message);
+		r = conn_receive(self, register_fd, welcome_ns, &message);
 	fifo_pair_unlink(dir_fd, name);
 	if (r == 0 && message.type == PROTO_WELCOME)
 		r = conn_welcomed(self, &message.welcome);
@@ -440,7 +450,7 @@ static bool conn_is_ours(const struct process *self)
 static bool conn_is_alive(const struct process *self)
 {
 	return conn_is_ours(self) &&
-	       !(conn_poll(self->session.pair.out_fd, 0, 0) & (POLLHUP | POLLERR | POLLNVAL));
+	       !(conn_poll(self->session.pair.out_fd, -1, 0, 0) & (POLLHUP | POLLERR | POLLNVAL));
 }
 
 /* A daemon that has gone is noticed by who waits for the answer. */
@@ -472,7 +482,7 @@ static int conn_exchange(struct process *self, const struct proto_message *reque
 	int r = conn_send(self, request, deadline_ns);
 
 	for (uint32_t i = 0; r == 0 && i < CONN_STRAY_FRAMES_MAX; i++) {
-		r = conn_receive(self, deadline_ns, ret_reply);
+		r = conn_receive(self, -1, deadline_ns, ret_reply);
 		if (r == 0 && ret_reply->request == request->request)
 			return 0;
 	}

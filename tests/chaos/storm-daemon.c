@@ -5,7 +5,9 @@
  * a while.  Workers make and remove objects, add to semaphores, send and receive, attach, fork and
  * exec; now and then one of them is killed as well, with the daemon there or not.  Each keeps a book:
  * what its semaphore, its messages and its segments must be.  In the end the books are compared with
- * what exists, and nothing may be left over.  Meanwhile semop, msgsnd and msgrcv must go on, and a
+ * what exists, and nothing may be left over: an object without a key says by its mode whose it is, a
+ * worker that lives never finds one of its own that it does not know, and one that was killed leaves one
+ * at the most.  Meanwhile semop, msgsnd and msgrcv must go on, and a
  * call that needs the daemon must wait no longer than it was told to.
  *
  *   KILLS, SEED, USYSV_LONG as in chaos.c; BUILD: where usysvd is
@@ -31,11 +33,13 @@
 #define UNDO WORKERS       /* a semaphore that everybody takes and gives with undo */
 #define UNDO_START 1000
 #define N_SEMS (WORKERS + 1)
+/* The mode of a worker's object without a key: the worker, and which one of those that had its number. */
+#define MODE_OWN(own, life) (0600u | ((unsigned)(life) & 3) << 4 | (unsigned)(own))
 #define KEY_SHARED 0x5000
 #define KEY_OWN 0x6000
 #define SHARED_FD 60
 /* A control call must be through by then: a daemon that is away, restarts, a busy machine. */
-#define PATIENCE_MS "30000"
+#define PATIENCE_MS "60000"
 #define READY_MS 25000
 #define SHORT_PATIENCE_MS "400"
 #define SHORT_PATIENCE_LEAST_MS 200
@@ -45,6 +49,7 @@ struct book {
 	_Atomic int added_begun, added;       /* to its semaphore */
 	_Atomic int sent_begun, sent;         /* messages of its type, numbered */
 	_Atomic int received_begun, received;
+	_Atomic int lives, n_killed, n_left;  /* workers so far, killed ones, objects these have left */
 	_Atomic uint64_t n_free, n_control;   /* operations that need no daemon, and others */
 	_Atomic uint64_t slowest_ns;
 	_Atomic int problem;
@@ -54,7 +59,6 @@ struct book {
 struct shared {
 	_Atomic bool finish;
 	int set, queue, segment;
-	int n_left; /* objects in the end, beyond these */
 	struct book books[WORKERS];
 };
 
@@ -120,6 +124,8 @@ static void work_sem(void)
 		problem("semaphore %d is %d, not %d", own, semctl(shared->set, own, GETVAL),
 			value + delta);
 	add(UNDO, -1, SEM_UNDO);
+	if (below(100) == 0)
+		chaos_nap(MS / 4); /* so that many are killed just here */
 	add(UNDO, 1, SEM_UNDO);
 }
 
@@ -190,7 +196,7 @@ static void take_over(void)
 static void work_segment(bool has_key)
 {
 	key_t key = has_key ? KEY_OWN + own : IPC_PRIVATE;
-	int id = shmget(key, 8192, IPC_CREAT | IPC_EXCL | 0600);
+	int id = shmget(key, 8192, IPC_CREAT | IPC_EXCL | MODE_OWN(own, atomic_load(&book->lives)));
 	struct shmid_ds status;
 	int *memory;
 
@@ -215,7 +221,7 @@ static void work_objects(void)
 
 	check(set, "semget");
 	check(semctl(set, 1, SETVAL, 7), "SETVAL");
-	queue = msgget(IPC_PRIVATE, 0600);
+	queue = msgget(IPC_PRIVATE, MODE_OWN(own, atomic_load(&book->lives)));
 	check(queue, "msgget");
 	check(msgctl(queue, IPC_RMID, NULL), "IPC_RMID of a queue");
 	check(semctl(set, 0, IPC_RMID), "IPC_RMID of a set");
@@ -251,6 +257,49 @@ static void work_fork(void)
 	check(shmdt(memory), "shmdt of the shared segment");
 }
 
+/* Whether an object without a key is this worker's (or was, of its predecessors). */
+static bool is_own(const struct ipc_perm *perm, bool of_dead)
+{
+	bool of_this_life = (perm->mode & 0777) == MODE_OWN(own, atomic_load(&book->lives));
+
+	return perm->__key == IPC_PRIVATE && (perm->mode & 0617) == MODE_OWN(own, 0) &&
+	       !(perm->mode & SHM_DEST) && of_this_life != of_dead;
+}
+
+/* Removes the worker's objects without a key, or its predecessors'; how many there were. */
+static int clear_private(bool of_dead)
+{
+	struct shm_info info;
+	struct msginfo msg_info;
+	struct shmid_ds segment;
+	struct msqid_ds queue;
+	int n_shm = shmctl(0, SHM_INFO, (struct shmid_ds *)(void *)&info);
+	int n_msg = msgctl(0, MSG_INFO, (struct msqid_ds *)(void *)&msg_info);
+	int n = 0;
+
+	for (int i = 0; i <= n_shm; i++) {
+		int id = shmctl(i, SHM_STAT, &segment);
+
+		if (id >= 0 && is_own(&segment.shm_perm, of_dead))
+			n += shmctl(id, IPC_RMID, NULL) == 0;
+	}
+	for (int i = 0; i <= n_msg; i++) {
+		int id = msgctl(i, MSG_STAT, &queue);
+
+		if (id >= 0 && is_own(&queue.msg_perm, of_dead))
+			n += msgctl(id, IPC_RMID, NULL) == 0;
+	}
+	return n;
+}
+
+static void check_private(void)
+{
+	int n = clear_private(false);
+
+	if (n > 0)
+		problem("%d objects without a key that nobody was told of", n);
+}
+
 static void work(void)
 {
 	uint64_t begin_ns = chaos_now_ns();
@@ -279,13 +328,15 @@ static void work(void)
 		}
 		return;
 	}
+	if (below(8) == 0)
+		check_private();
 	took_ns = chaos_now_ns() - begin_ns;
 	if (took_ns > atomic_load(&book->slowest_ns))
 		atomic_store(&book->slowest_ns, took_ns);
 	atomic_fetch_add(&book->n_control, 1);
 }
 
-/* What a killed worker has left of its own by key; the set or segment is its successor's to remove. */
+/* What killed workers have left is their successor's to remove. */
 static void clear_own(void)
 {
 	int id = shmget(KEY_OWN + own, 0, 0);
@@ -295,6 +346,7 @@ static void clear_own(void)
 	id = semget(KEY_OWN + own, 0, 0);
 	if (id >= 0)
 		check(semctl(id, 0, IPC_RMID), "IPC_RMID of a dead worker's set");
+	atomic_fetch_add(&book->n_left, clear_private(true));
 }
 
 static int worker_main(int number, uint64_t seed)
@@ -303,12 +355,16 @@ static int worker_main(int number, uint64_t seed)
 	book = &shared->books[own];
 	random_state = seed;
 	(void)prctl(PR_SET_PDEATHSIG, SIGKILL);
+	atomic_fetch_add(&book->lives, 1);
+	/* The daemon answers in order: what the last one had asked for is done or lost by then. */
+	work_segment(false);
 	clear_own();
 	take_over();
 	while (!atomic_load(&shared->finish))
 		work();
 	while (work_receive())
 		continue;
+	check_private();
 	return 0;
 }
 
@@ -339,18 +395,38 @@ static int used_ids(int which)
 	return msgctl(0, MSG_INFO, (struct msqid_ds *)(void *)&msg) < 0 ? -1 : msg.msgpool;
 }
 
-/* With all workers gone; nothing may be left but what begin_main made, and orphans. */
+/* How many objects there are besides what begin_main made; waits for marked segments to go. */
+static int n_left_over(void)
+{
+	uint64_t end_ns = chaos_now_ns() + 20000 * MS;
+	int n_left;
+
+	for (;;) {
+		n_left = 0;
+		for (int which = 0; which < 3; which++)
+			n_left += used_ids(which) - 1;
+		if (n_left == 0 || chaos_now_ns() > end_ns)
+			return n_left;
+		chaos_nap(10 * MS);
+	}
+}
+
+/* With all workers gone; nothing may be left but what begin_main made. */
 static int end_main(void)
 {
 	struct shmid_ds segment;
 	struct msqid_ds queue;
-	int n_left = 0;
+	int n_left;
 
 	for (int i = 0; i < WORKERS; i++) {
 		own = i;
 		book = &shared->books[i];
+		atomic_fetch_add(&book->lives, 1);
 		clear_own();
 		take_over(); /* of those who were killed last */
+		if (atomic_load(&book->n_left) > atomic_load(&book->n_killed))
+			chaos_wrong("%d objects are left of %d killed workers", atomic_load(&book->n_left),
+				    atomic_load(&book->n_killed));
 	}
 	if (semctl(shared->set, UNDO, GETVAL) != UNDO_START)
 		chaos_wrong("the semaphore with undo is %d, not %d", semctl(shared->set, UNDO, GETVAL),
@@ -360,16 +436,8 @@ static int end_main(void)
 			    (unsigned long)segment.shm_nattch);
 	if (msgctl(shared->queue, IPC_STAT, &queue) != 0 || queue.msg_qnum != 0)
 		chaos_wrong("the queue holds %lu messages", (unsigned long)queue.msg_qnum);
-	for (int which = 0; which < 3; which++)
-		n_left += used_ids(which) - 1;
-	shared->n_left = n_left;
-	printf("# %d objects left over\n", n_left);
-	(void)fflush(stdout);
-	/*
-	 * Known: a daemon killed between making an object without a key and its answer is asked again
-	 * (tests/sim/known); and a worker killed while it has one leaves it, as on any system.
-	 */
-	if (n_left > atoi(getenv("ORPHANS")))
+	n_left = n_left_over();
+	if (n_left != 0)
 		chaos_wrong("%d objects are left over", n_left);
 	return chaos_wrongs() ? 1 : 0;
 }
@@ -480,6 +548,8 @@ static void look_after_workers(bool may_restart)
 				chaos_wrong("worker %d: %s", i, one->text);
 			else if (status != 0 && !(WIFSIGNALED(status) && WTERMSIG(status) == SIGKILL))
 				chaos_wrong("worker %d ended with status 0x%x", i, (unsigned)status);
+			else if (status != 0)
+				atomic_fetch_add(&one->n_killed, 1);
 			workers[i] = 0;
 		}
 		if (workers[i] == 0 && may_restart)
@@ -597,7 +667,7 @@ static void check_files(const char *folder, int n)
 /* All end; false: somebody hangs. */
 static bool finish(void)
 {
-	uint64_t end_ns = chaos_now_ns() + 60000 * MS;
+	uint64_t end_ns = chaos_now_ns() + 90000 * MS;
 	bool is_alive = true;
 
 	atomic_store(&shared->finish, true);
@@ -636,7 +706,6 @@ static uint64_t from_environment(const char *name, uint64_t otherwise)
 static int report(uint64_t begin_ns, bool hangs)
 {
 	uint64_t n_control = 0, slowest_ns = 0;
-	char orphans[16];
 	char name[120];
 	bool is_ok;
 
@@ -645,10 +714,8 @@ static int report(uint64_t begin_ns, bool hangs)
 		if (atomic_load(&shared->books[i].slowest_ns) > slowest_ns)
 			slowest_ns = atomic_load(&shared->books[i].slowest_ns);
 	}
-	(void)snprintf(orphans, sizeof(orphans), "%d", n_kills / 20 + 1 + 2 * n_worker_kills);
-	(void)setenv("ORPHANS", orphans, 1);
 	is_ok = run("end");
-	check_files("objects", 3 + shared->n_left);
+	check_files("objects", 3);
 	check_files("ledgers", 1); /* the spare one, for a full file system */
 	for (int i = 0; i < WORKERS; i++)
 		if (atomic_load(&shared->books[i].problem))

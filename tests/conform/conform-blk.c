@@ -631,6 +631,16 @@ CASE("SEM-25", waiting_threads_are_counted_one_by_one)
 	put_pid(sem_pid(id, 0));
 }
 
+CASE("MSG-33", lrpid_after_a_hand_off_names_the_thread)
+{
+	struct thread_call call = { .id = msg_new() };
+	pthread_t thread = thread_start(thread_msgrcv, &call);
+
+	MUST(msg_send(call.id, 1, 5, 0));
+	(void)pthread_join(thread, NULL);
+	put(" %ld %s", call.result, msg_stat(call.id).msg_lrpid == call.tid ? "thread" : "process");
+}
+
 CASE("ABI-12", semop_is_not_a_cancellation_point)
 {
 	struct thread_call call = { .id = sem_new(1) };

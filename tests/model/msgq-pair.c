@@ -152,8 +152,10 @@ bool msgq_pair_set(struct msgq_pair *pair, const struct actor *actor, uint64_t q
 bool msgq_pair_recover(struct msgq_pair *pair, const struct actor *dead)
 {
 	struct wakes wakes;
-	int outcome = msgq_recover(&pair->queue, dead, &wakes);
+	int outcome;
 
+	while ((outcome = msgq_recover(&pair->queue, dead, &wakes)) == MSGQ_GROW)
+		grow(&pair->queue); /* what goes back into the queue may need a node */
 	model_msgq_recover(&pair->model, dead);
 	return outcome == MSGQ_DONE && wakes.n == pair->model.n_woken && same_stat(pair) &&
 	       !msgq_holds(&pair->queue, dead->client);

@@ -169,6 +169,16 @@ limits()
 		"$USYSV" limits shmmni=7 semmni=5 msgmni=3 msgmax=100 >/dev/null || exit
 		for kind in shm sem msg; do "$IPCTOOL" fill $kind 20; done' 2>&1)
 	is 'lowered limits: ENOSPC' $'7 ENOSPC\n5 ENOSPC\n3 ENOSPC' "$output"
+	output=$(launch bash -c '
+		"$IPCTOOL" msg 7 0600; "$IPCTOOL" send 7 1000
+		"$USYSV" limits msgmax=100 >/dev/null || exit
+		"$IPCTOOL" send 7 101; "$IPCTOOL" take 7 2000' 2>&1)
+	is 'a lowered msgmax keeps messages out, not in (MSG-21)' $'ok\n0\nEINVAL\n1000' "$output"
+	output=$(launch bash -c '
+		"$IPCTOOL" msg 7 0600; "$IPCTOOL" pour 7 5
+		"$USYSV" limits msgmnb=268435456 >/dev/null || exit
+		"$IPCTOOL" msg 8 0600; "$IPCTOOL" pour 8 6000; "$IPCTOOL" pour 8 6000' 2>&1)
+	is 'raised limits: a queue of 256 MiB' $'ok\nEAGAIN\nok\n6000\n6000' "$output"
 	is 'the table of segments: 4096, then ENOSPC' '4096 ENOSPC' "$(launch "$IPCTOOL" fill shm 5000 2>&1)"
 	timeout 60 "$USYSV" run --keep --dir "$scratch/limited" -- bash -c '
 		"$USYSV" limits semmni=2 >/dev/null; "$IPCTOOL" fill sem 5' >/dev/null 2>&1

@@ -6,6 +6,9 @@
  *     ipctool read KEY                 the text in a segment
  *     ipctool write KEY TEXT           put it there
  *     ipctool add KEY N                semop on a set's first semaphore, IPC_NOWAIT; prints the value
+ *     ipctool send KEY SIZE            a message, IPC_NOWAIT
+ *     ipctool take KEY SIZE            receive one of at most SIZE bytes, IPC_NOWAIT; prints its size
+ *     ipctool pour KEY N               put N messages of a page into a queue, take them; how many were right
  *     ipctool give KEY UID             IPC_SET: another owner for a segment
  *     ipctool drop KEY                 remove the objects of that key, whatever they are
  *     ipctool fill shm|sem|msg N       make up to N objects; how many, and the errno that ended it
@@ -16,6 +19,7 @@
  * Exit status 0 if the calls succeeded, 1 (and the errno's name) if one failed.
  */
 #include <errno.h>
+#include <stdbool.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -89,6 +93,46 @@ static int text(key_t key, const char *new_text)
 		return done(at);
 	(void)snprintf(at, SEGMENT_SIZE, "%s", new_text);
 	return done("ok");
+}
+
+struct page_message {
+	long type;
+	char text[SEGMENT_SIZE];
+};
+
+static int pour(key_t key, int n)
+{
+	static struct page_message m;
+	int id = msgget(key, 0);
+	int right = 0;
+
+	for (int i = 0; i < n; i++) {
+		m.type = 1 + i;
+		m.text[SEGMENT_SIZE - 1] = (char)i;
+		if (id == -1 || msgsnd(id, &m, SEGMENT_SIZE, IPC_NOWAIT) == -1)
+			return fail();
+	}
+	for (int i = n; i-- > 0;) /* the last type first */
+		right += msgrcv(id, &m, SEGMENT_SIZE, 1 + i, IPC_NOWAIT) == SEGMENT_SIZE &&
+			 m.text[SEGMENT_SIZE - 1] == (char)i;
+	printf("%d\n", right);
+	return 0;
+}
+
+/* A message of up to a page. */
+static int message(key_t key, size_t size, bool is_send)
+{
+	static struct page_message m = { .type = 1 };
+	int id = msgget(key, 0);
+	ssize_t n;
+
+	if (id == -1 || size > sizeof(m.text))
+		return fail();
+	n = is_send ? msgsnd(id, &m, size, IPC_NOWAIT) : msgrcv(id, &m, size, 0, IPC_NOWAIT);
+	if (n == -1)
+		return fail();
+	printf("%zd\n", n);
+	return 0;
 }
 
 static int add(key_t key, int n)
@@ -214,6 +258,10 @@ int main(int argc, char **argv)
 		return text((key_t)number(argv[2]), argv[3]);
 	if (argc == 4 && strcmp(what, "add") == 0)
 		return add((key_t)number(argv[2]), (int)number(argv[3]));
+	if (argc == 4 && (strcmp(what, "send") == 0 || strcmp(what, "take") == 0))
+		return message((key_t)number(argv[2]), (size_t)number(argv[3]), what[0] == 's');
+	if (argc == 4 && strcmp(what, "pour") == 0)
+		return pour((key_t)number(argv[2]), (int)number(argv[3]));
 	if (argc == 4 && strcmp(what, "give") == 0)
 		return give((key_t)number(argv[2]), (uid_t)number(argv[3]));
 	if (argc == 3 && strcmp(what, "drop") == 0)

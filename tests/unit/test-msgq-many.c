@@ -1,6 +1,8 @@
 /* test-msgq-many.c: the message queue with many messages, many types, many threads. */
 #include "test.h"
 
+#include <stdlib.h>
+
 #include "core/base.h"
 #include "msgq-fixture.h"
 
@@ -42,6 +44,40 @@ static void a_full_default_queue_takes_three_times_its_text_at_the_most(void **s
 	msgq_growth(&fixture.queue, &growth);
 	assert_true(fixture.layout.common_size + growth.n_blocks * 128u <= 3 * 16384);
 	assert_true(msgq_verify(&fixture.queue));
+}
+
+/* All of it only in the long run, for the memory's sake: a third more than the text. */
+static void largest_queue_takes_all_that_its_size_says(void **state)
+{
+	static uint8_t text[65536], read[65536];
+	uint32_t i, n = MSG_TEXT_MAX / sizeof(text);
+	const struct actor actor = fixture_actor(1);
+	struct fixture largest;
+	struct wakes wakes;
+	uint64_t size;
+	int64_t type;
+
+	(void)state;
+	if (!getenv("USYSV_LONG"))
+		n /= 16;
+	fixture_init(&largest, MSG_TEXT_MAX);
+	if (n < MSG_TEXT_MAX / sizeof(text))
+		assert_int_equal(msgq_set(&largest.queue, &actor, n * sizeof(text), &wakes), MSGQ_DONE);
+	for (i = 0; i < n; i++) {
+		fixture_text(text, 64, i);
+		assert_int_equal(fixture_send(&largest, 1, 1 + i, text, sizeof(text)), MSGQ_DONE);
+	}
+	assert_int_equal(fixture_send(&largest, 1, 1, text, 1), MSGQ_BLOCKED);
+	assert_true(msgq_verify(&largest.queue));
+	for (i = n; i-- > 0;) { /* the deepest first */
+		fixture_text(text, 64, i);
+		assert_int_equal(fixture_receive(&largest, 1, 1 + i, 0, read, sizeof(read), &size, &type),
+				 MSGQ_DONE);
+		assert_int_equal(size, sizeof(text));
+		assert_memory_equal(read, text, sizeof(text));
+	}
+	assert_true(msgq_verify(&largest.queue));
+	fixture_deinit(&largest);
 }
 
 static void threads_beyond_those_that_keep_an_entry_leave_nothing(void **state)
@@ -173,6 +209,7 @@ int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		CASE(a_full_default_queue_takes_three_times_its_text_at_the_most),
+		CASE(largest_queue_takes_all_that_its_size_says),
 		CASE(threads_beyond_those_that_keep_an_entry_leave_nothing),
 		CASE(thread_that_keeps_nothing_leaves_nothing),
 		CASE(many_types_are_found_by_each_selector),

@@ -1,0 +1,417 @@
+/*
+ * storm-steps.c: the daemon is killed at its n-th system call, for every n, and started again.
+ *
+ * A script makes, changes, uses and removes objects of each kind, forks, loses children by SIGKILL and
+ * exec, and checks what each call says.  The daemon that serves it is traced (ptrace) and killed as it is
+ * about to enter its n-th system call since it was ready; every second time the next one is killed too,
+ * somewhere in its start.  The script must not notice, and in the end no object, file or ledger is left.
+ * Between two system calls the daemon changes only the registry's memory; tests/sim kills there.
+ *
+ *   KILLS: steps to try, evenly spread; all with USYSV_LONG.  SEED: where they begin.  BUILD: where usysvd is
+ */
+#include <dirent.h>
+#include <limits.h>
+#include <poll.h>
+#include <sys/ipc.h>
+#include <sys/msg.h>
+#include <sys/prctl.h>
+#include <sys/ptrace.h>
+#include <sys/sem.h>
+#include <sys/shm.h>
+#include <sys/wait.h>
+
+#include "chaos.h"
+
+#define MS 1000000ull
+#define KEY 0x5100
+#define PATIENCE_MS "20000"
+/* System calls of a daemon that starts, at most; a kill beyond them does not come. */
+#define START_CALLS_MAX 400
+
+/* --- the script ------------------------------------------------------------------------------------- */
+
+static _Noreturn void wrong(const char *what)
+{
+	printf("# wrong: %s: %s\n", what, strerror(errno));
+	(void)fflush(stdout);
+	_exit(98);
+}
+
+static int check(int r, const char *what)
+{
+	if (r < 0)
+		wrong(what);
+	return r;
+}
+
+static void expect(bool is_so, const char *what)
+{
+	if (!is_so) {
+		errno = 0;
+		wrong(what);
+	}
+}
+
+static int n_attached(int id)
+{
+	struct shmid_ds status;
+
+	check(shmctl(id, IPC_STAT, &status), "IPC_STAT");
+	return (int)status.shm_nattch;
+}
+
+/* The child ends as it will; what it leaves behind is settled, now or soon. */
+static void end_child(pid_t pid)
+{
+	while (waitpid(pid, NULL, 0) < 0 && errno == EINTR)
+		continue;
+}
+
+static void script_segment(void)
+{
+	int id = check(shmget(KEY, 8192, IPC_CREAT | IPC_EXCL | 0600), "shmget");
+	int *memory = shmat(id, NULL, 0);
+	struct shmid_ds status;
+	pid_t pid;
+
+	expect(memory != (void *)-1, "shmat");
+	*memory = 7;
+	check(shmctl(id, IPC_STAT, &status), "IPC_STAT");
+	expect(status.shm_nattch == 1, "nattch is 1");
+	status.shm_perm.mode = 0640;
+	check(shmctl(id, IPC_SET, &status), "IPC_SET");
+	check(shmctl(id, IPC_STAT, &status), "IPC_STAT");
+	expect((status.shm_perm.mode & 0777) == 0640, "the mode is the new one");
+	/* One child lets go, one runs another program, one is killed. */
+	for (int i = 0; i < 3; i++) {
+		pid = check(fork(), "fork");
+		if (pid == 0 && i == 0)
+			_exit(shmdt(memory) == 0 ? 0 : 96);
+		if (pid == 0 && i == 1)
+			(void)execl("/proc/self/exe", "nap", "0", (char *)NULL);
+		if (pid == 0)
+			(void)kill(getpid(), SIGKILL);
+		end_child(pid);
+		expect(n_attached(id) == 1, "nattch is 1 without the child");
+	}
+	check(shmctl(id, IPC_RMID, NULL), "IPC_RMID");
+	expect(n_attached(id) == 1 && *memory == 7, "a marked segment stays while it is attached");
+	expect(shmget(KEY, 0, 0) < 0 && errno == ENOENT, "its key is free");
+	check(shmdt(memory), "shmdt");
+}
+
+static void script_set(void)
+{
+	int id = check(semget(IPC_PRIVATE, 2, 0600), "semget");
+	int keyed = check(semget(KEY, 3, IPC_CREAT | IPC_EXCL | 0600), "semget of a key");
+	struct sembuf take = {.sem_num = 1, .sem_op = -2, .sem_flg = SEM_UNDO};
+	uint64_t end_ns = chaos_now_ns() + 20000 * MS;
+	pid_t pid;
+
+	check(semctl(id, 1, SETVAL, 5), "SETVAL");
+	pid = check(fork(), "fork");
+	if (pid == 0) {
+		check(semop(id, &take, 1), "semop");
+		(void)kill(getpid(), SIGKILL);
+	}
+	end_child(pid);
+	while (semctl(id, 1, GETVAL) != 5 && chaos_now_ns() < end_ns)
+		chaos_nap(MS);
+	expect(semctl(id, 1, GETVAL) == 5, "what the dead took is given back");
+	check(semctl(keyed, 0, IPC_RMID), "IPC_RMID of the key's set");
+	check(semctl(id, 0, IPC_RMID), "IPC_RMID of the set");
+}
+
+static void script_queue(void)
+{
+	struct {
+		long type;
+		char text[100];
+	} message = {.type = 3};
+	int id = check(msgget(IPC_PRIVATE, 0600), "msgget");
+	struct msqid_ds status;
+
+	check(msgsnd(id, &message, sizeof(message.text), IPC_NOWAIT), "msgsnd");
+	check(msgctl(id, IPC_STAT, &status), "IPC_STAT of the queue");
+	status.msg_qbytes = 40000;
+	status.msg_perm.mode = 0620;
+	check(msgctl(id, IPC_SET, &status), "IPC_SET of the queue");
+	check(msgctl(id, IPC_STAT, &status), "IPC_STAT of the queue");
+	expect(status.msg_qbytes == 40000 && (status.msg_perm.mode & 0777) == 0620 && status.msg_qnum == 1,
+	       "the queue is as it was set");
+	check(msgsnd(id, &message, sizeof(message.text), IPC_NOWAIT), "msgsnd");
+	for (int i = 0; i < 2; i++)
+		expect(msgrcv(id, &message, sizeof(message.text), 0, IPC_NOWAIT) == sizeof(message.text),
+		       "a message comes back");
+	check(msgctl(id, IPC_RMID, NULL), "IPC_RMID of the queue");
+	expect(msgctl(id, IPC_STAT, &status) < 0, "a removed queue is gone");
+}
+
+static int script_main(void)
+{
+	script_segment();
+	script_set();
+	script_queue();
+	return 0;
+}
+
+/* --- daemons ---------------------------------------------------------------------------------------- */
+
+static char dir[PATH_MAX];
+static pid_t daemon_pid, script_pid;
+static int ready_fd = -1;
+static bool is_ready, is_traced;
+static unsigned long long killed_at; /* the number of the system call */
+
+static void daemon_start(bool traced)
+{
+	char path[PATH_MAX + 16], ready[16];
+	int fds[2];
+
+	(void)snprintf(path, sizeof(path), "%s/usysvd", getenv("BUILD") ? getenv("BUILD") : "build");
+	if (ready_fd >= 0)
+		(void)close(ready_fd);
+	if (pipe(fds) != 0)
+		abort();
+	daemon_pid = fork();
+	if (daemon_pid == 0) {
+		(void)prctl(PR_SET_PDEATHSIG, SIGKILL);
+		(void)unsetenv("LD_PRELOAD");
+		(void)snprintf(ready, sizeof(ready), "%d", fds[1]);
+		if (traced && ptrace(PTRACE_TRACEME, 0, NULL, NULL) != 0)
+			_exit(97);
+		(void)execl(path, "usysvd", "--dir", dir, "--ready-fd", ready, (char *)NULL);
+		_exit(97);
+	}
+	(void)close(fds[1]);
+	ready_fd = fds[0];
+	is_ready = false;
+	is_traced = traced;
+}
+
+static void daemon_kill(void)
+{
+	(void)kill(daemon_pid, SIGKILL);
+	while (waitpid(daemon_pid, NULL, __WALL) < 0 && errno == EINTR)
+		continue;
+}
+
+static void script_start(void)
+{
+	(void)fflush(stdout);
+	script_pid = fork();
+	if (script_pid == 0) {
+		(void)prctl(PR_SET_PDEATHSIG, SIGKILL);
+		(void)execl("/proc/self/exe", "storm-steps", "script", (char *)NULL);
+		_exit(97);
+	}
+}
+
+/* The traced daemon has stopped: it goes on, or is killed at its n-th system call since *count was 0. */
+static void daemon_stopped(int status, int n, int *count)
+{
+	struct __ptrace_syscall_info info = {0};
+	struct pollfd poll_fd = {.fd = ready_fd, .events = POLLIN};
+	int signal_number = WSTOPSIG(status);
+
+	if (signal_number == (SIGTRAP | 0x80)) {
+		signal_number = 0;
+		(void)ptrace(PTRACE_GET_SYSCALL_INFO, daemon_pid, sizeof(info), &info);
+		if (info.op == PTRACE_SYSCALL_INFO_ENTRY && ++*count == n) {
+			killed_at = info.entry.nr;
+			(void)kill(daemon_pid, SIGKILL);
+			return;
+		}
+	} else if (signal_number == SIGTRAP) { /* it has become usysvd */
+		signal_number = 0;
+		(void)ptrace(PTRACE_SETOPTIONS, daemon_pid, NULL, PTRACE_O_TRACESYSGOOD | PTRACE_O_EXITKILL);
+	}
+	if (!is_ready && poll(&poll_fd, 1, 0) == 1) {
+		is_ready = true;
+		if (script_pid == 0) {
+			*count = 0;
+			script_start();
+		}
+	}
+	(void)ptrace(PTRACE_SYSCALL, daemon_pid, NULL, (long)signal_number);
+}
+
+/*
+ * One script under a daemon killed at its n-th call, and then one killed in its start at the m-th (0: not).
+ * The calls counted when the script ended first, or 0; -1: the script failed.
+ */
+static int step(int n, int m)
+{
+	int limits[2] = {n, m};
+	int n_calls = 0, at = 0, count = 0, status = 0;
+
+	script_pid = 0;
+	daemon_start(true);
+	for (;;) {
+		pid_t pid = waitpid(-1, &status, __WALL);
+
+		if (pid == daemon_pid && WIFSTOPPED(status)) {
+			daemon_stopped(status, script_pid == 0 ? 0 : limits[at], &count);
+		} else if (pid == daemon_pid) {
+			count = 0;
+			at++;
+			daemon_start(at == 1 && m > 0);
+		} else if (pid == script_pid && !WIFSTOPPED(status)) {
+			break;
+		} else if (pid < 0 && errno != EINTR) {
+			return -1;
+		}
+	}
+	if (at == 0)
+		n_calls = count;
+	if (is_traced) {
+		daemon_kill();
+		daemon_start(false);
+	}
+	return status == 0 ? n_calls : -1;
+}
+
+/* --- what is left ----------------------------------------------------------------------------------- */
+
+static int end_main(void)
+{
+	uint64_t end_ns = chaos_now_ns() + 20000 * MS;
+	struct shm_info shm;
+	struct seminfo sem;
+	struct msginfo msg;
+
+	do {
+		if (shmctl(0, SHM_INFO, (struct shmid_ds *)(void *)&shm) < 0 ||
+		    semctl(0, 0, SEM_INFO, &sem) < 0 || msgctl(0, MSG_INFO, (struct msqid_ds *)(void *)&msg) < 0)
+			wrong("the objects cannot be counted");
+		if (shm.used_ids == 0 && sem.semusz == 0 && msg.msgpool == 0)
+			return 0;
+		chaos_nap(2 * MS);
+	} while (chaos_now_ns() < end_ns);
+	printf("# wrong: left over: %d segments, %d sets, %d queues\n", shm.used_ids, sem.semusz, msg.msgpool);
+	return 1;
+}
+
+static bool has_ended_well(void)
+{
+	int status = 0;
+	pid_t pid;
+
+	(void)fflush(stdout);
+	pid = fork();
+	if (pid == 0) {
+		(void)execl("/proc/self/exe", "storm-steps", "end", (char *)NULL);
+		_exit(97);
+	}
+	while (waitpid(pid, &status, 0) < 0 && errno == EINTR)
+		continue;
+	return status == 0;
+}
+
+/* Files in a folder of the namespace; waits for there to be n. */
+static bool has_files(const char *folder, int n)
+{
+	uint64_t end_ns = chaos_now_ns() + 20000 * MS;
+	char path[PATH_MAX + 32];
+	int found;
+
+	(void)snprintf(path, sizeof(path), "%s/%s", dir, folder);
+	do {
+		DIR *files = opendir(path);
+		const struct dirent *entry;
+
+		found = 0;
+		while (files && (entry = readdir(files)))
+			found += entry->d_name[0] != '.';
+		if (files)
+			(void)closedir(files);
+		if (found == n)
+			return true;
+		chaos_nap(2 * MS);
+	} while (chaos_now_ns() < end_ns);
+	printf("# wrong: %d files in %s, not %d\n", found, folder, n);
+	return false;
+}
+
+/* The same, and nothing is left.  1 or more: the calls of a script that was not disturbed. */
+static int step_and_look(int n, int m)
+{
+	int r = step(n, m);
+
+	if (r >= 0 && (!has_ended_well() || !has_files("objects", 0) || !has_files("ledgers", 1)))
+		r = -1;
+	if (r < 0)
+		chaos_wrong("the daemon was killed at call %d, number %llu, the next at call %d", n, killed_at, m);
+	daemon_kill();
+	return r;
+}
+
+/* Not everybody may: a container's filter, or a security module. */
+static bool can_trace(void)
+{
+	int status = 1;
+	pid_t pid = fork();
+
+	if (pid == 0)
+		_exit(ptrace(PTRACE_TRACEME, 0, NULL, NULL) == 0 ? 0 : 1);
+	while (waitpid(pid, &status, 0) < 0 && errno == EINTR)
+		continue;
+	return status == 0;
+}
+
+static int from_environment(const char *name, int otherwise)
+{
+	const char *text = getenv(name);
+
+	return text && *text ? atoi(text) : otherwise;
+}
+
+static int parent_main(void)
+{
+	uint64_t begin_ns = chaos_now_ns();
+	unsigned seed = (unsigned)from_environment("SEED", (int)(begin_ns % 1000000 ^ (unsigned)getpid()));
+	int n_steps = from_environment("KILLS", getenv("USYSV_LONG") ? INT_MAX : 75);
+	int n_calls, stride, n_done = 0;
+	char name[120];
+
+	(void)snprintf(dir, sizeof(dir), "%s", "/dev/shm/usysv-steps-XXXXXX");
+	if (!mkdtemp(dir)) {
+		perror("storm-steps");
+		return 2;
+	}
+	(void)setenv("USYSV_DIR", dir, 1);
+	(void)setenv("USYSV_TIMEOUT_MS", PATIENCE_MS, 1);
+	n_calls = step_and_look(INT_MAX, 0);
+	stride = n_calls / n_steps > 0 ? n_calls / n_steps : 1;
+	printf("# storm-steps: SEED=%u, %d system calls, every %d%s\n", seed, n_calls, stride,
+	       stride > 1 ? "th" : "");
+	for (int n = 1 + (int)(seed % (unsigned)stride); n <= n_calls && chaos_wrongs() < 3; n += stride) {
+		(void)step_and_look(n, n_done % 2 ? 1 + (int)((seed + 37u * (unsigned)n_done) % START_CALLS_MAX) : 0);
+		n_done++;
+	}
+	(void)snprintf(name, sizeof(name), "storm-steps: the daemon killed at %d of its %d system calls", n_done,
+		       n_calls);
+	printf("# %.1f s\n", (double)(chaos_now_ns() - begin_ns) / 1e9);
+	chaos_result(name, n_done > 0 && chaos_wrongs() == 0);
+	if (chaos_wrongs() == 0 && execl("/bin/rm", "rm", "-rf", dir, (char *)NULL) != 0)
+		return 2;
+	printf("# left for a look: %s\n", dir);
+	return 1;
+}
+
+int main(int argc, char **argv)
+{
+	if (argc == 2 && strcmp(argv[0], "nap") == 0)
+		return 0;
+	if (!getenv("USYSV_DIR")) {
+		printf("ok - storm-steps # SKIP not in a namespace of usysv\n");
+		return 0;
+	}
+	if (argc < 2 && !can_trace()) {
+		printf("ok - storm-steps # SKIP no process may be traced here\n");
+		return 0;
+	}
+	if (argc < 2)
+		return parent_main();
+	return strcmp(argv[1], "script") == 0 ? script_main() : end_main();
+}
