@@ -9,6 +9,7 @@
  * registry_repair accepts, any events and any answers of storage; service_verify at the end, and when
  * usysv-repro plays it after each step.  That also compares the effects of each step with the
  * recorded ones, and returns 1 if any differ or the recording is refused.
+ * With pid 1 in its header the registry is also taken apart into runs again.
  * Sums are not looked at when a fuzzer plays, as it does not guess them.
  */
 #include "fuzz.h"
@@ -260,6 +261,23 @@ static void play_step(struct play *play)
 	advance(play);
 }
 
+/* The registry in runs, as a recording would begin with it: nothing of it is left out. */
+static void check_runs(const struct registry *registry)
+{
+	uint64_t offset = 0, n_in_runs = 0, n = 0;
+	struct record record;
+
+	while (record_next_run(registry, &offset, &record)) {
+		FUZZ_ASSERT(record.run.n_bytes > 0 && record.run.n_bytes <= RECORD_RUN_MAX);
+		FUZZ_ASSERT(record.run.offset + record.run.n_bytes == offset);
+		for (uint32_t i = 0; i < record.run.n_bytes; i++)
+			n_in_runs += record.run.bytes[i] != 0;
+	}
+	for (uint64_t i = 0; i < registry_size(); i++)
+		n += registry->base[i] != 0;
+	FUZZ_ASSERT(offset == registry_size() && n == n_in_runs);
+}
+
 /* From the header to the service's start.  False: there is nothing to play. */
 static bool play_start(struct play *play)
 {
@@ -277,6 +295,9 @@ static bool play_start(struct play *play)
 	if (!play->has_next || play->next.type != RECORD_START)
 		return false;
 	advance(play);
+	play->registry = (struct registry){ .base = registry_memory, .size = registry_size() };
+	if (header.daemon_pid == 1)
+		check_runs(&play->registry);
 	if (registry_bind(&play->registry, registry_memory, registry_size()) != 0 ||
 	    !registry_repair(&play->registry)) {
 		FUZZ_SAY("its registry is none");
@@ -303,6 +324,7 @@ static int check(const uint8_t *data, size_t size, uint64_t *ret_used)
 		FUZZ_ASSERT(memcmp(again, data + before, reader.used - before) == 0);
 		before = reader.used;
 	}
+	FUZZ_ASSERT(strcmp(record_outcome_to_string(r), "?") != 0);
 	*ret_used = reader.used;
 	return r;
 }

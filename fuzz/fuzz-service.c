@@ -29,6 +29,8 @@
 static const uint32_t uids[] = { 1000, 1000, 1001, 0, 1002 };
 static const uint64_t sizes[] = { 0, 1, 2, 4096, 4097, 32000, 32001, UINT64_C(1) << 40,
 				  UINT64_C(1) << 63, UINT64_MAX };
+/* Logarithms, by the top bits of a creation's flags. */
+static const uint32_t huge_sizes[] = { 0, 21, 30, 5 };
 static const uint32_t types[] = { PROTO_CREATE, PROTO_SET, PROTO_REMOVE, PROTO_SHM_STAT,
 				  PROTO_SHM_LOCK, PROTO_SETTLE, PROTO_PING, PROTO_CREATE };
 
@@ -61,8 +63,11 @@ static void play_connect(struct play *play)
 {
 	uint32_t who = fuzz_below(play->input, ARRAY_SIZE(uids));
 	uint32_t slot = play->next_slot++ % SLOTS;
-	uint32_t session =
-		world_connect(play->world, uids[who], 100 + who, fuzz_below(play->input, 2));
+	uint8_t how = fuzz_u8(play->input);
+	uint32_t session;
+
+	play->world->hello_version = how >= 0xf0 ? PROTO_VERSION + 1 : PROTO_VERSION;
+	session = world_connect(play->world, uids[who], 100 + who, how % 2);
 
 	FUZZ_SAY("connect: uid %u pid %u: session %d, client %llx", uids[who], 100 + who,
 		 session == SESSION_MAX ? -1 : (int)session,
@@ -86,13 +91,15 @@ static struct proto_message pick_request(struct play *play)
 		message.create.key = (int32_t)fuzz_below(play->input, 4) - 1;
 		message.create.size = sizes[fuzz_below(play->input, ARRAY_SIZE(sizes))];
 		message.create.flags = fuzz_u16(play->input);
+		message.create.flags |= huge_sizes[message.create.flags >> 14] << 26;
 		break;
 	case PROTO_SET:
 		message.set.kind = kind;
 		message.set.id = pick_id(play);
 		message.set.uid = fuzz_u8(play->input) % 4 + 998 == 998 ? UINT32_MAX : 1000;
 		message.set.mode = fuzz_u16(play->input);
-		message.set.qbytes = fuzz_u16(play->input) * UINT64_C(9);
+		message.set.gid = message.set.mode & 0x8000 ? UINT32_MAX : 0;
+		message.set.qbytes = fuzz_u16(play->input) * (message.set.mode & 0x4000 ? UINT64_C(9) << 16 : 9);
 		break;
 	case PROTO_SETTLE:
 		message.settle.pid = 100 + fuzz_below(play->input, ARRAY_SIZE(uids) + 1);
@@ -208,9 +215,23 @@ static void play_detach(struct play *play, uint32_t slot)
 		world_input(play->world, play->sessions[slot], frame, proto_encode(&notice, frame));
 }
 
+/* One limit out of its range; 0 and more than there are: none. */
+static void limit_break(struct registry_limits *limits, uint32_t which)
+{
+	uint32_t *const too_large[] = { &limits->shmmni, &limits->semmni, &limits->msgmni,
+					&limits->semmsl, &limits->semmns, &limits->semopm,
+					&limits->msgmax, &limits->msgmnb };
+
+	if (which > 0 && which <= ARRAY_SIZE(too_large))
+		*too_large[which - 1] = UINT32_MAX;
+	else if (which == ARRAY_SIZE(too_large) + 1)
+		limits->semopm = SEM_NOPS_MIN - 1;
+}
+
 static void play_limits(struct play *play, uint32_t slot)
 {
 	struct proto_message message = { .type = PROTO_LIMITS };
+	uint8_t how;
 
 	registry_limits_default(&message.limits);
 	message.limits.shmmni = fuzz_u8(play->input);
@@ -218,7 +239,9 @@ static void play_limits(struct play *play, uint32_t slot)
 	message.limits.msgmni = message.limits.shmmni * 300;
 	message.limits.semmns = fuzz_u16(play->input);
 	message.limits.shmall = message.limits.semmns / 8;
-	message.limits.rmid_forced = fuzz_u8(play->input) % 3;
+	how = fuzz_u8(play->input);
+	message.limits.rmid_forced = how % 3;
+	limit_break(&message.limits, how / 3);
 	play_ask(play, slot, &message);
 }
 
@@ -226,12 +249,14 @@ static void play_stray(struct play *play)
 {
 	struct event event =
 		world_event(play->world, (enum event_type)fuzz_below(play->input, EVENT_TICK + 1));
+	uint8_t who;
 	struct ledger_sum sum = { .attach_pid = 7, .detach_pid = 8 };
 
 	event.session = fuzz_u8(play->input) == 0 ? UINT32_MAX : fuzz_u8(play->input);
 	event.client = (uint64_t)fuzz_u8(play->input) << 16 | fuzz_u8(play->input);
-	event.pid = 100 + fuzz_below(play->input, ARRAY_SIZE(uids));
-	event.uid = uids[event.pid - 100];
+	who = fuzz_u8(play->input);
+	event.pid = who == UINT8_MAX ? 0 : 100 + who % ARRAY_SIZE(uids);
+	event.uid = uids[who % ARRAY_SIZE(uids)];
 	event.shmid = pick_id(play);
 	sum.attach_ns = fuzz_u64(play->input);
 	sum.detach_ns = fuzz_u64(play->input);
@@ -353,7 +378,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 		play_one(&play);
 		say_state(&play);
 		/* What is broken stays so: of long inputs not every step; usysv-repro does check each. */
-		if (n < 16 || n % 4 == 0 || fuzz_telling)
+		if (n < 8 || n % 8 == 0 || fuzz_telling)
 			FUZZ_ASSERT(world_check(play.world));
 	}
 	play_end(&play);

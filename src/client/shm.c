@@ -94,9 +94,12 @@ static long shm_attach_open(const struct backing *backing, const struct registry
 	if (ledger_attach_begin(ledger, object->id, size, clock_now_ns(), &entry) != 0)
 		return -ENOMEM;
 	attached_announce(object->id);
-	/* The entry is there: if the object still is, its destroyer will see us. */
+	/* The entry is there: who adds up from now on will see us, if the object still is. */
 	if ((uint32_t)shared64_load(live) == (uint32_t)object->id + 1) {
 		r = backing_lock(backing, object->id);
+		/* Its destroyer looks at the lock alone: whoever has it first. */
+		if (r == 0 && (uint32_t)shared64_load(live) != (uint32_t)object->id + 1)
+			r = -EIDRM;
 		address = r < 0 ? r : shm_map(backing->fd, size, wanted, is_fixed, flags);
 	}
 	if (address < 0 && address > -4096) {

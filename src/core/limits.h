@@ -15,7 +15,7 @@
 #define SESSION_MAX 20480u
 
 /* Sessions one uid may hold (root is not bound by it): stops one user from taking them all. */
-#define SESSION_PER_UID_MAX 8192u
+#define SESSION_PER_UID_MAX 10240u
 
 /* Objects one uid may have created at a time, all kinds; root is not bound by it. */
 #define OBJECT_PER_UID_MAX 98304u

@@ -13,6 +13,7 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/file.h>
+#include <time.h>
 #include <unistd.h>
 
 #include "daemon/storage.h"
@@ -23,6 +24,9 @@
 
 /* Forked children looked at in one sum; each is a list of mappings to read. */
 #define SETTLE_CHILDREN_MAX 2048u
+
+/* Our own time for children's lists in one sum; the others count as one mapping each, as most have. */
+#define SETTLE_LOOK_NS 200000000u
 
 /* Searches of all processes in a second: each is a list of mappings for every one of them. */
 #define SETTLE_SEARCHES_PER_SECOND_MAX 16u
@@ -36,6 +40,8 @@ struct settle_sum {
 	struct process_file file;
 	uint32_t row;
 	uint32_t n_children;
+	bool is_cut;       /* no more lists: one was too long, or all together took too much time */
+	uint64_t begin_ns; /* of our own time, when the first one was looked at */
 	bool is_mapped; /* by anybody: otherwise there is no child to look for */
 	struct ipc_owner owner;
 	struct ledger_sum total;
@@ -58,16 +64,33 @@ static void sum_add(struct ledger_sum *total, const struct ledger_sum *one)
 	}
 }
 
+/* Whoever writes a ledger says whose lists are read here, and how long they are is up to him, too. */
+static bool sum_may_look(struct settle_sum *sum)
+{
+	struct timespec now = {0};
+	uint64_t now_ns;
+
+	(void)clock_gettime(CLOCK_THREAD_CPUTIME_ID, &now); /* always exists */
+	now_ns = (uint64_t)now.tv_sec * 1000000000u + (uint64_t)now.tv_nsec;
+	if (sum->begin_ns == 0)
+		sum->begin_ns = now_ns;
+	if (now_ns - sum->begin_ns > SETTLE_LOOK_NS)
+		sum->is_cut = true;
+	return !sum->is_cut;
+}
+
 /* Mappings of a living client's child that does not speak for itself.  0 or -errno. */
 static int sum_silent(struct settle_sum *sum, uint32_t pid, uint32_t *ret_n)
 {
-	int r;
+	int r = -EAGAIN;
 
 	*ret_n = 0;
 	orphans_forget(&sum->daemon->orphans, pid);
-	r = process_count_mappings(pid, &sum->file, 1, ret_n);
+	if (sum_may_look(sum))
+		r = process_count_mappings(pid, &sum->file, 1, ret_n);
 	if (r != -EAGAIN)
 		return r;
+	sum->is_cut = true;
 	if (kill((pid_t)pid, 0) < 0 && errno == ESRCH)
 		return -ENOENT;
 	*ret_n = 1; /* which most of them have */
@@ -332,7 +355,11 @@ int settle_attach_sum(void *context, int32_t shmid, bool exact, struct ledger_su
 	storage_name(IPC_KIND_SHM, shmid, sum.file.name);
 	if (!exact && sum.is_mapped)
 		sum.total.n_attached = 1;
-	else
+	/*
+	 * What is only to go is not added up when nobody maps it: who is about to has the lock after us, and
+	 * then looks again whether it is there.  So a removal costs the same with any number of processes.
+	 */
+	else if (exact || !(object.owner.mode & ABI_SHM_DEST))
 		sum_all(&sum);
 	*ret_sum = sum.total;
 	return 0;

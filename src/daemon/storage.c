@@ -34,8 +34,8 @@
 #define STORAGE_FORMAT_SIZE 8192u
 STATIC_ASSERT(SEMSET_FORMAT_SIZE <= STORAGE_FORMAT_SIZE);
 
-/* Uses of sets and queues looked at before a removal simply tells whoever there may be. */
-#define STORAGE_USES_MAX 16u
+/* Ledgers, and uses in them, looked at before a removal simply tells whoever there may be. */
+#define STORAGE_USES_MAX 64u
 
 static const char *const storage_prefixes[IPC_KIND_COUNT] = {"shm", "sem", "msg"};
 
@@ -399,7 +399,10 @@ static void storage_look_for_use(void *context)
 	struct storage_use *use = context;
 
 	for (uint32_t row = 0; row < use->clients->n_rows && !use->is_found; row++) {
-		if (use->clients->rows[row])
+		/* Beside many it is cheaper to open the file. */
+		if (use->clients->rows[row] && use->n_looks-- == 0)
+			use->is_found = true;
+		else if (use->clients->rows[row])
 			use->is_found = storage_uses(&use->clients->rows[row]->ledger, use);
 	}
 }

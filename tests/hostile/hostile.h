@@ -88,6 +88,8 @@ bool log_says(const char *text);
 uint32_t daemon_descriptors(void);
 uint32_t daemon_kilobytes(void);
 bool daemon_is_alive(void);
+/* Killed, and another one in its place; the bystander is told to connect anew. */
+void daemon_restart(void);
 
 /* --- a client by hand -------------------------------------------------------------------------- */
 

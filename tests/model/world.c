@@ -604,6 +604,8 @@ uint32_t world_connect(struct world *world, uint32_t uid, uint32_t pid, uint64_t
 	uint8_t record[PROTO_HELLO_SIZE];
 	uint32_t session;
 
+	if (world->hello_version != 0)
+		hello.version = world->hello_version;
 	proto_hello_encode(&hello, record);
 	event.bytes = record;
 	event.n_bytes = sizeof(record);

@@ -83,6 +83,7 @@ struct world {
 	bool restarting;
 	int32_t summed; /* the segment whose attachments have been added up just now, or -1 */
 	uint32_t owner_uid;
+	uint32_t hello_version; /* what clients say; 0: the right one */
 	uint64_t now_ns;
 
 	int fail_errno[WORLD_CALL_COUNT]; /* not 0: the next call fails with it, once */
