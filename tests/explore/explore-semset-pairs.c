@@ -13,6 +13,8 @@
  * The search leaves out what makes no difference (reduce.c); where there are few enough schedules all of
  * them are gone through as well, and must come to the same: the same results, values and counts.  What
  * is printed says of each exploration whether it was exhaustive, and whether it was compared (=).
+ * With 60 million states each (USYSV_LONG) all 135 are; the largest, time-out against time-out, killed, has
+ * 35 million states with a choice and takes four minutes, most others a few seconds.
  */
 #include <stdio.h>
 #include <stdlib.h>
