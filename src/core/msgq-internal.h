@@ -24,13 +24,6 @@
 #define MSGQ_KEPT (MSGQ_PER_PAGE / 2)
 #define MSGQ_ENTRIES_ALL (MSGQ_PAGES * MSGQ_PER_PAGE)
 
-/* After a commit that came too late: some 2 us, of which an owner needs 50 ns for one of its own. */
-#ifdef USYSV_HOOKS
-#define MSGQ_LOST_PAUSES 0u
-#else
-#define MSGQ_LOST_PAUSES 256u
-#endif
-
 /* Words outside of the roots that one commit changes. */
 #define MSGQ_CHANGES 13u
 

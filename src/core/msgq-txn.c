@@ -192,19 +192,6 @@ static void commit_follow(const struct msgq_call *call)
 	}
 }
 
-/*
- * Somebody else was faster, and would be again: a try takes the cache lines from who is at work, so two
- * that try all the time are slower than one after the other.
- */
-static int race_lost(void)
-{
-	uint32_t i;
-
-	for (i = MSGQ_LOST_PAUSES; i > 0; i--)
-		shared_pause();
-	return MSGQ_AGAIN;
-}
-
 int msgq_txn_commit(struct msgq_call *call)
 {
 	struct msgq_txn *txn = &call->txn;
@@ -219,7 +206,7 @@ int msgq_txn_commit(struct msgq_call *call)
 		return outcome;
 	/* The entry may have been somebody else's until now: what the guard names must be told anew. */
 	if (shared64_load(&call->header->guard) != txn->guard)
-		return race_lost();
+		return MSGQ_AGAIN;
 	number = 2 * call->entry;
 	if ((txn->guard & ROOT_MASK) == number)
 		number++;
@@ -227,7 +214,7 @@ int msgq_txn_commit(struct msgq_call *call)
 	root_fill(call, root);
 	if (!shared64_cas(&call->header->guard, txn->guard,
 			  ((txn->guard >> ROOT_BITS) + 1) << ROOT_BITS | number))
-		return race_lost();
+		return MSGQ_AGAIN;
 	commit_follow(call);
 	shared64_store(&root->is_followed, 1);
 	return MSGQ_DONE;
