@@ -1,7 +1,9 @@
 /* chaos.c: see chaos.h. */
 #include "chaos.h"
 
+#include <dirent.h>
 #include <fcntl.h>
+#include <limits.h>
 #include <stdarg.h>
 #include <sys/mman.h>
 #include <sys/prctl.h>
@@ -79,6 +81,22 @@ void chaos_nap(uint64_t ns)
 	struct timespec time = {(time_t)(ns / (1000 * MS)), (long)(ns % (1000 * MS))};
 
 	(void)nanosleep(&time, NULL);
+}
+
+int chaos_count_files(const char *dir, const char *folder)
+{
+	char path[PATH_MAX + 32];
+	const struct dirent *entry;
+	int n = 0;
+	DIR *files;
+
+	(void)snprintf(path, sizeof(path), "%s/%s", dir, folder);
+	files = opendir(path);
+	while (files && (entry = readdir(files)))
+		n += entry->d_name[0] != '.';
+	if (files)
+		(void)closedir(files);
+	return n;
 }
 
 char chaos_state(pid_t pid)

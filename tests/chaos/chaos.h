@@ -56,6 +56,9 @@ bool chaos_chance(uint32_t percent);
 uint64_t chaos_now_ns(void);
 void chaos_nap(uint64_t ns);
 
+/* Files in a folder of a namespace, but those whose names begin with a dot. */
+int chaos_count_files(const char *dir, const char *folder);
+
 /* A process's state letter, or 0 if there is none. */
 char chaos_state(pid_t pid);
 

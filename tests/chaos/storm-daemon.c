@@ -12,7 +12,6 @@
  *
  *   KILLS, SEED, USYSV_LONG as in chaos.c; BUILD: where usysvd is
  */
-#include <dirent.h>
 #include <fcntl.h>
 #include <limits.h>
 #include <poll.h>
@@ -644,19 +643,10 @@ static void storm(int kills)
 static void check_files(const char *folder, int n)
 {
 	uint64_t end_ns = chaos_now_ns() + 20000 * MS;
-	char path[PATH_MAX + 32];
 	int found;
 
-	(void)snprintf(path, sizeof(path), "%s/%s", dir, folder);
 	do {
-		DIR *files = opendir(path);
-		const struct dirent *entry;
-
-		found = 0;
-		while (files && (entry = readdir(files)))
-			found += entry->d_name[0] != '.';
-		if (files)
-			(void)closedir(files);
+		found = chaos_count_files(dir, folder);
 		if (found > n)
 			chaos_nap(50 * MS);
 	} while (found > n && chaos_now_ns() < end_ns);

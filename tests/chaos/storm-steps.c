@@ -9,7 +9,6 @@
  *
  *   KILLS: steps to try, evenly spread; all with USYSV_LONG.  SEED: where they begin.  BUILD: where usysvd is
  */
-#include <dirent.h>
 #include <limits.h>
 #include <poll.h>
 #include <sys/ipc.h>
@@ -312,19 +311,10 @@ static bool has_ended_well(void)
 static bool has_files(const char *folder, int n)
 {
 	uint64_t end_ns = chaos_now_ns() + 20000 * MS;
-	char path[PATH_MAX + 32];
 	int found;
 
-	(void)snprintf(path, sizeof(path), "%s/%s", dir, folder);
 	do {
-		DIR *files = opendir(path);
-		const struct dirent *entry;
-
-		found = 0;
-		while (files && (entry = readdir(files)))
-			found += entry->d_name[0] != '.';
-		if (files)
-			(void)closedir(files);
+		found = chaos_count_files(dir, folder);
 		if (found == n)
 			return true;
 		chaos_nap(2 * MS);
