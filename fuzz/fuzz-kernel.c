@@ -13,7 +13,10 @@
  * Not covered: sleeping, more than one process, times, what a process's end does.
  */
 #include <errno.h>
+#include <fcntl.h>
 #include <sched.h>
+#include <stdio.h>
+#include <string.h>
 #include <sys/ipc.h>
 #include <sys/mman.h>
 #include <sys/msg.h>
@@ -49,6 +52,28 @@ static uint8_t *file; /* FILE_SIZE bytes */
 static bool alone; /* in a namespace of our own */
 static struct actor actor = { .client = 1 };
 
+static bool told(const char *path, const char *line)
+{
+	int fd = open(path, O_WRONLY | O_CLOEXEC);
+	bool is_told = fd >= 0 && write(fd, line, strlen(line)) == (ssize_t)strlen(line);
+
+	if (fd >= 0)
+		(void)close(fd);
+	return is_told;
+}
+
+/* In a user namespace of our own: IPC_SET wants an owner and a group that exist there. */
+static bool go_alone_as_user(void)
+{
+	unsigned uid = geteuid(), gid = getegid();
+	char uids[32], gids[32];
+
+	(void)snprintf(uids, sizeof(uids), "0 %u 1\n", uid);
+	(void)snprintf(gids, sizeof(gids), "0 %u 1\n", gid);
+	return unshare(CLONE_NEWUSER | CLONE_NEWIPC) == 0 && told("/proc/self/setgroups", "deny") &&
+	       told("/proc/self/uid_map", uids) && told("/proc/self/gid_map", gids);
+}
+
 /*
  * Before any thread of a fuzzer: an unprivileged user needs a user namespace as well.  AFL++ has no
  * threads, but attaches memory of its own namespace first: with the first input.
@@ -58,7 +83,7 @@ __attribute__((constructor))
 #endif
 static void go_alone(void)
 {
-	alone = unshare(CLONE_NEWIPC) == 0 || unshare(CLONE_NEWUSER | CLONE_NEWIPC) == 0;
+	alone = unshare(CLONE_NEWIPC) == 0 || go_alone_as_user();
 }
 
 /* Only what was touched costs anything. */

@@ -65,7 +65,7 @@ needs fakeroot-sysv dpkg-deb tar strace
 make_scratch
 find_ipctool
 mkdir -m 777 "$scratch/work"
-inside fakeroot "$(id -un)"
+inside fakeroot "$(me)"
 if [ "$(id -u)" = 0 ]; then
 	rm -rf "$scratch/work"
 	mkdir -m 777 "$scratch/work"

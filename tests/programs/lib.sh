@@ -158,6 +158,13 @@ find_ipctool()
 
 # --- running ------------------------------------------------------------------------------------------
 
+# Who runs the tests: a name, or the number of who has none, as in many a container.
+me()
+{
+	id -un 2>/dev/null
+	true
+}
+
 # as USER CMD...: CMD under LAUNCH, as that user from the start.  The kernel's namespace has to be
 # made by root, usysv's needs no right at all.
 launch_as()
@@ -165,7 +172,7 @@ launch_as()
 	local user=$1
 
 	shift
-	if [ "$(id -un)" = "$user" ]; then
+	if [ "$(me)" = "$user" ]; then
 		# LAUNCH is a command with its arguments, here and below.
 		# shellcheck disable=SC2086
 		$LAUNCH "$@"
@@ -180,7 +187,7 @@ launch_as()
 
 launch()
 {
-	launch_as "$(id -un)" "$@"
+	launch_as "$(me)" "$@"
 }
 
 # watched CMD...: runs CMD with every System V call that reaches the kernel written to $calls.  The
@@ -223,7 +230,7 @@ inside()
 	local name=$1 user=$2
 
 	export scratch on_kernel
-	export -f launch_as
+	export -f launch_as me
 	watched bash -c 'launch_as "$@"' launch "$user" "$self" --inside
 	is "$name: ended well" 0 $?
 	check_calls "$name"

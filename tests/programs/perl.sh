@@ -91,5 +91,5 @@ needs perl strace
 perl -e 'use IPC::SysV; use IPC::SharedMem' 2>/dev/null || skip_all 'IPC::SysV is not installed'
 make_scratch
 find_ipctool
-inside perl "$(id -un)"
+inside perl "$(me)"
 finish

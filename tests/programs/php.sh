@@ -57,5 +57,5 @@ for module in sysvshm sysvsem sysvmsg pcntl posix; do
 done
 make_scratch
 find_ipctool
-inside php "$(id -un)"
+inside php "$(me)"
 finish

@@ -168,15 +168,16 @@ fi
 
 [ -x "$PG/postgres" ] || skip_all 'postgresql-15 is not installed'
 needs strace setpriv
-user=$(id -un)
+user=$(me)
 if [ "$user" = root ]; then
 	user=postgres
 	id "$user" >/dev/null 2>&1 || user=nobody
 fi
+id -un "$user" >/dev/null 2>&1 || skip_all "initdb wants a user with a name, not $user"
 make_scratch
 find_ipctool
 mkdir "$scratch/pg"
-[ "$user" = "$(id -un)" ] || chown "$user" "$scratch/pg"
+[ "$user" = "$(me)" ] || chown "$user" "$scratch/pg"
 cd "$scratch/pg" || exit 1
 inside postgres "$user"
 finish

@@ -76,5 +76,5 @@ needs strace
 "$PYTHON" -c 'import sysv_ipc' 2>/dev/null || skip_all 'python3-sysv-ipc is not installed'
 make_scratch
 find_ipctool
-inside python "$(id -un)"
+inside python "$(me)"
 finish

@@ -26,5 +26,5 @@ needs stress-ng strace
 make_scratch
 find_ipctool
 mkdir -m 777 "$scratch/work"
-inside stress-ng "$(id -un)"
+inside stress-ng "$(me)"
 finish
