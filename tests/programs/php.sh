@@ -22,11 +22,13 @@ for ($i = 0; $i < 100; $i++) {
 }
 if ($pid == 0) {
 	msg_send($queue, 5, ['from' => 'child', 'n' => $mine]);
+	msg_receive($queue, 8, $type, 1000, $done); // or it would wait for us in its loop
 	sem_acquire($sem);
 	msg_send($queue, 6, 'holding');
 	msg_receive($queue, 7, $type, 1000, $go);
 	posix_kill(posix_getpid(), SIGKILL);
 }
+msg_send($queue, 8, 'done');
 msg_receive($queue, 5, $type, 1000, $message);
 msg_receive($queue, 6, $type6, 1000, $holding);
 $got = sem_acquire($sem, true) ? 'taken' : 'busy';
