@@ -10,6 +10,7 @@ here=$(dirname "$(readlink -f "$0")")
 top=$(dirname "$(dirname "$here")")
 BUILD=${BUILD:-$top/build}
 LAUNCH=${LAUNCH:-$BUILD/usysv run --}
+quiet=$(dirname "$(readlink -f "$BUILD/usysv")")/tests/chaos/quiet # by the same compiler
 N=${N:-100000}
 # The daemon may be slower once: a few polls more.
 SLACK=8
@@ -26,7 +27,7 @@ count()
 {
 	# LAUNCH is a command with its arguments.
 	# shellcheck disable=SC2086
-	$LAUNCH strace -qq -c -f -o "$scratch/$1.$2" "$BUILD/release/tests/chaos/quiet" "$1" "$2" \
+	$LAUNCH strace -qq -c -f -o "$scratch/$1.$2" "$quiet" "$1" "$2" \
 		>&2 </dev/null || return
 	# The column of errors may be empty, that of calls is the fourth.
 	awk '$NF == "total" { print $4 }' "$scratch/$1.$2"

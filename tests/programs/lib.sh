@@ -148,7 +148,7 @@ make_reachable()
 # The helper program of this folder: of the build, or compiled here.
 find_ipctool()
 {
-	IPCTOOL=$BUILD/release/tests/programs/ipctool
+	IPCTOOL=$(dirname "$(readlink -f "$BUILD/usysv")")/tests/programs/ipctool # by the same compiler
 	if [ ! -x "$IPCTOOL" ] || [ "$here/ipctool.c" -nt "$IPCTOOL" ]; then
 		IPCTOOL=$scratch/ipctool
 		"${CC:-cc}" -std=c17 -D_GNU_SOURCE -O2 -o "$IPCTOOL" "$here/ipctool.c" || exit 1
