@@ -14,8 +14,8 @@
 /* What a folder without a registry is: empty (but for what a broken start leaves), or not ours. */
 static enum space_state space_without_registry(const char *dir)
 {
-	static const char *const own[] = { ".",        "..",  "register", "clients", "objects",
-					   "ledgers",  "log", "users",    "usysvd.pid", "registry.new" };
+	static const char *const own[] = { ".",       "..",  "register", "clients", "objects",    "ledgers",
+					   "huge",    "log", "users",    "usysvd.pid", "registry.new" };
 	enum space_state state = SPACE_EMPTY;
 	struct dirent *entry = NULL;
 	DIR *stream = opendir(dir);

@@ -35,9 +35,10 @@ static void stat_print_common(enum ipc_kind kind, const struct registry_object *
 	       object->owner.uid, object->owner.gid);
 	printf("%-10s %s (uid %u, gid %u)\n", "creator", user_to_string(object->owner.cuid, creator),
 	       object->owner.cuid, object->owner.cgid);
-	printf("%-10s %04o%s%s\n", "mode", object->owner.mode & ABI_MODE_BITS,
+	printf("%-10s %04o%s%s%s\n", "mode", object->owner.mode & ABI_MODE_BITS,
 	       object->state == REGISTRY_DEST ? ", removed, waits for the last detach" : "",
-	       object->owner.mode & ABI_SHM_LOCKED ? ", locked" : "");
+	       object->owner.mode & ABI_SHM_LOCKED ? ", locked" : "",
+	       object->owner.mode & ABI_SHM_HUGETLB ? ", in huge pages" : "");
 	printf("%-10s %u\n", "cpid", object->creator_pid);
 }
 

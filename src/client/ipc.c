@@ -169,7 +169,7 @@ void ipc_fill_perm(const struct registry_object *object, struct ipc_perm *ret_pe
 	ret_perm->gid = object->owner.gid;
 	ret_perm->cuid = object->owner.cuid;
 	ret_perm->cgid = object->owner.cgid;
-	ret_perm->mode = (__mode_t)object->owner.mode;
+	ret_perm->mode = (__mode_t)(object->owner.mode & ABI_SHM_SHOWN);
 	ret_perm->__seq = (unsigned short)((uint32_t)object->id >> ABI_INDEX_BITS);
 }
 

@@ -277,3 +277,10 @@ const char *ns_object_prefix(enum ipc_kind kind)
 
 	return prefixes[kind];
 }
+
+bool ns_segment_path(char *path, const struct registry_object *object)
+{
+	bool is_huge = (object->owner.mode & ABI_SHM_HUGETLB) != 0;
+
+	return ns_path(path, is_huge ? "huge/shm." : ns_object_prefix(IPC_KIND_SHM), object->id);
+}

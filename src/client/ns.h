@@ -53,5 +53,8 @@ bool ns_ledger_path(char *path, uint64_t client);
 
 /* objects/shm. and so on. */
 const char *ns_object_prefix(enum ipc_kind kind);
+/* Where a segment's file is: those of huge pages have a folder of their own. */
+struct registry_object;
+bool ns_segment_path(char *path, const struct registry_object *object);
 
 #endif

@@ -109,7 +109,7 @@ static char *procfs_begin(char *at, const struct registry_object *object)
 	at = procfs_field(at, (uint32_t)object->id, 10);
 	*at++ = ' ';
 	*at++ = ' ';
-	return procfs_put(at, object->owner.mode, 4, 8);
+	return procfs_put(at, object->owner.mode & ABI_SHM_SHOWN, 4, 8);
 }
 
 static char *procfs_owner(char *at, const struct ipc_owner *owner)
@@ -240,7 +240,7 @@ static size_t procfs_object_line(enum ipc_kind kind, struct registry_object *obj
 		/* Without a daemon the attachments cannot be counted; the rest is known. */
 		if (shm_read_sum(object->id, &fresh, &n_attached) == 0)
 			*object = fresh;
-		return procfs_shm_line(object, n_attached, shm_read_resident(object->id), line);
+		return procfs_shm_line(object, n_attached, shm_read_resident(object), line);
 	case IPC_KIND_SEM:
 		sem_read_times(object->id, &sem);
 		return procfs_sem_line(object, &sem, line);

@@ -57,13 +57,23 @@ static int shm_protection(int flags)
 	return PROT_READ | (flags & SHM_RDONLY ? 0 : PROT_WRITE) | (flags & SHM_EXEC ? PROT_EXEC : 0);
 }
 
-static long shm_map(int fd, uint64_t size, uintptr_t wanted, bool is_fixed, int flags)
+/* Whole pages: SHM-1, SHM-5. */
+static uint64_t shm_size(const struct registry_object *object)
 {
+	uint64_t rest = registry_page_size(object) - 1;
+
+	return (object->size + rest) & ~rest;
+}
+
+static long shm_map(int fd, const struct registry_object *object, uintptr_t wanted, bool is_fixed, int flags)
+{
+	uint64_t size = shm_size(object);
 	long how = MAP_SHARED | MAP_NORESERVE;
 	uintptr_t end;
 	long address;
 
-	if (is_fixed && __builtin_add_overflow(wanted, size, &end))
+	if (is_fixed && (__builtin_add_overflow(wanted, size, &end) ||
+			 (wanted & (registry_page_size(object) - 1)) != 0))
 		return -EINVAL;
 	if (is_fixed)
 		how |= flags & SHM_REMAP ? MAP_FIXED : MAP_FIXED_NOREPLACE;
@@ -74,6 +84,9 @@ static long shm_map(int fd, uint64_t size, uintptr_t wanted, bool is_fixed, int 
 		(void)raw_call2(SYS_munmap, address, size); /* a kernel without FIXED_NOREPLACE */
 		return -EINVAL;
 	}
+	/* On a tmpfs, which has such pages for who asks; on hugetlbfs they are there already. */
+	if (object->owner.mode & ABI_SHM_HUGETLB && (address >= 0 || address < -4096))
+		(void)raw_call3(SYS_madvise, address, size, MADV_HUGEPAGE);
 	return address;
 }
 
@@ -84,7 +97,7 @@ static long shm_attach_open(const struct backing *backing, const struct registry
 	struct ledger *ledger = &process_page->ledger;
 	const struct shared64 *live = registry_live_word(atomic_load(&ns_registry), IPC_KIND_SHM,
 							 object->id);
-	uint64_t size = (object->size + SHM_PAGE - 1) & ~(uint64_t)(SHM_PAGE - 1);
+	uint64_t size = shm_size(object);
 	uint32_t entry;
 	long address = -EIDRM;
 	int r;
@@ -100,7 +113,7 @@ static long shm_attach_open(const struct backing *backing, const struct registry
 		/* Its destroyer looks at the lock alone: whoever has it first. */
 		if (r == 0 && (uint32_t)shared64_load(live) != (uint32_t)object->id + 1)
 			r = -EIDRM;
-		address = r < 0 ? r : shm_map(backing->fd, size, wanted, is_fixed, flags);
+		address = r < 0 ? r : shm_map(backing->fd, object, wanted, is_fixed, flags);
 	}
 	if (address < 0 && address > -4096) {
 		ledger_attach_undo(ledger, entry);
@@ -237,7 +250,7 @@ static bool shm_keep_sum(const struct registry_object *object, uint64_t *ret_n_a
 	return atomic_load(&sum->lease) == lease;
 }
 
-uint64_t shm_read_resident(int32_t id)
+uint64_t shm_read_resident(const struct registry_object *object)
 {
 	char path[NS_PATH_MAX];
 	struct file_status status = {0};
@@ -245,7 +258,7 @@ uint64_t shm_read_resident(int32_t id)
 	uint64_t used = 0;
 
 	/* O_PATH needs no right to the file itself. */
-	if (ns_path(path, ns_object_prefix(IPC_KIND_SHM), id))
+	if (ns_segment_path(path, object))
 		fd = raw_call4(SYS_openat, AT_FDCWD, path, O_PATH | O_CLOEXEC | O_NOFOLLOW, 0);
 	if (fd >= 0 && file_status((int)fd, &status) == 0)
 		used = status.used;
@@ -285,7 +298,7 @@ static int shm_fill_info(struct shmid_ds *user)
 		if (registry_get_index(registry, IPC_KIND_SHM, i, &object) != 0)
 			continue;
 		info.shm_tot += (object.size + SHM_PAGE - 1) / SHM_PAGE;
-		info.shm_rss += shm_read_resident(object.id) / SHM_PAGE;
+		info.shm_rss += shm_read_resident(&object) / SHM_PAGE;
 	}
 	if (!probe_writable(user, sizeof(info)))
 		return -EFAULT;
@@ -343,7 +356,8 @@ static int shm_judge_lock(const struct registry_object *object)
 	(void)raw_call4(SYS_prlimit64, 0, RLIMIT_MEMLOCK, NULL, &limit);
 	if ((euid != object->owner.uid && euid != object->owner.cuid) || limit.rlim_cur == 0)
 		return -EPERM;
-	return !(object->owner.mode & ABI_SHM_LOCKED) && object->size > limit.rlim_cur ? -ENOMEM : 0;
+	return !(object->owner.mode & (ABI_SHM_LOCKED | ABI_SHM_HUGETLB)) && object->size > limit.rlim_cur
+		       ? -ENOMEM : 0;
 }
 
 static int shm_set_locked(int id, bool locked)

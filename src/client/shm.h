@@ -17,6 +17,6 @@ int shm_control(int id, int command, struct shmid_ds *argument);
 /* For listings: attachments and latest stamps, from the daemon.  0 or -errno. */
 int shm_read_sum(int32_t id, struct registry_object *ret_object, uint64_t *ret_n_attached);
 /* Bytes of memory behind a segment. */
-uint64_t shm_read_resident(int32_t id);
+uint64_t shm_read_resident(const struct registry_object *object);
 
 #endif

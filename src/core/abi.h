@@ -21,10 +21,13 @@ enum ipc_kind {
 #define ABI_IPC_NOWAIT 04000
 #define ABI_MODE_BITS 0777
 
-#define ABI_SHM_HUGETLB 04000
+#define ABI_SHM_HUGETLB 04000 /* also in the mode field of ours, with the size, as in the flags */
+#define ABI_SHM_HUGE_SHIFT 26 /* where the flags have the binary logarithm of the size of a huge page */
+#define ABI_SHM_HUGE_BITS 63u
 #define ABI_SHM_NORESERVE 010000
 #define ABI_SHM_DEST 01000   /* in the mode field: marked for destruction (SHM-35) */
 #define ABI_SHM_LOCKED 02000 /* in the mode field: SHM_LOCK was called (SHM-42) */
+#define ABI_SHM_SHOWN (ABI_MODE_BITS | ABI_SHM_DEST | ABI_SHM_LOCKED) /* of the mode field, to users */
 
 #define ABI_SEM_UNDO 0x1000
 #define ABI_MSG_NOERROR 010000

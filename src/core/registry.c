@@ -173,6 +173,11 @@ uint64_t registry_nonce(const struct registry *registry)
 	return shared64_load(&image_of(registry)->header.nonce);
 }
 
+uint32_t registry_huge(const struct registry *registry)
+{
+	return (uint32_t)shared64_load(&image_of(registry)->header.huge) & ABI_SHM_HUGE_BITS;
+}
+
 /* --- writing ---------------------------------------------------------------------------------- */
 
 void registry_limits_default(struct registry_limits *ret_limits)
@@ -201,6 +206,11 @@ void registry_format(void *base, uint64_t nonce, const struct registry_limits *l
 	shared64_store(&image->header.version, (uint64_t)REGISTRY_VERSION << 32 | LAYOUT_SIGNATURE);
 	registry_write_limits(&registry, limits);
 	shared64_store_fenced(&image->header.magic, REGISTRY_MAGIC);
+}
+
+void registry_write_huge(struct registry *registry, uint32_t exponent)
+{
+	shared64_store(&image_of(registry)->header.huge, exponent);
 }
 
 void registry_write_limits(struct registry *registry, const struct registry_limits *limits)

@@ -53,6 +53,14 @@ struct registry_object {
 	uint64_t detach_ns;           /* segments: likewise */
 };
 
+/* Bytes of a segment's pages: huge ones if it was made with SHM_HUGETLB. */
+static inline uint64_t registry_page_size(const struct registry_object *object)
+{
+	return UINT64_C(1) << (object->owner.mode & ABI_SHM_HUGETLB
+				       ? object->owner.mode >> ABI_SHM_HUGE_SHIFT & ABI_SHM_HUGE_BITS
+				       : 12u);
+}
+
 /* Limits of the namespace (LIM-*), changeable at run time. */
 struct registry_limits {
 	uint64_t shmmax;
@@ -123,6 +131,8 @@ uint32_t registry_index_max(const struct registry *registry, enum ipc_kind kind)
 /* A living client with this pid, if any. */
 bool registry_find_pid(const struct registry *registry, uint32_t pid,
 		       struct registry_client *ret_client);
+/* The binary logarithm of the size of its huge pages, 0 if it has none. */
+uint32_t registry_huge(const struct registry *registry);
 /* Identity of this namespace, never 0: tells a re-made namespace at the same path apart. */
 uint64_t registry_nonce(const struct registry *registry);
 
@@ -132,6 +142,8 @@ void registry_limits_default(struct registry_limits *ret_limits);
 /* base is registry_size() zero bytes (a fresh sparse file): only the header is written. */
 void registry_format(void *base, uint64_t nonce, const struct registry_limits *limits);
 void registry_write_limits(struct registry *registry, const struct registry_limits *limits);
+
+void registry_write_huge(struct registry *registry, uint32_t exponent);
 
 /*
  * Chooses index and sequence as IPC-5, IPC-6 say and leaves a CREATING object there, for put or

@@ -27,9 +27,6 @@ static const char *const mni_names[IPC_KIND_COUNT] = {
 	"limit msgmni reached:",
 };
 
-/* Where the flags of shmget have the binary logarithm of the size of a huge page. */
-#define SERVICE_HUGE_SHIFT 26u
-
 static const struct session *request_session(const struct request *request)
 {
 	return &request->turn->service->sessions[request->session].session;
@@ -198,11 +195,21 @@ static int32_t create_check_existing(const struct proto_create *create,
 	return 0;
 }
 
-/* The default, 2 MiB, 1 GiB (SHM-5). */
-static bool is_huge_size(uint32_t exponent)
+/* What the flags of shmget say of huge pages; where they leave the size open, that of the namespace. */
+static uint32_t huge_exponent(const struct request *request)
 {
-	exponent &= 63u;
-	return exponent == 0 || exponent == 21 || exponent == 30;
+	uint32_t exponent = request->message->create.flags >> ABI_SHM_HUGE_SHIFT & ABI_SHM_HUGE_BITS;
+
+	return exponent != 0 ? exponent : registry_huge(request->turn->service->registry);
+}
+
+/* SHM-5: 2 MiB, 1 GiB, what there is here; 0: there are none here. */
+static bool is_huge_size(const struct request *request)
+{
+	uint32_t exponent = huge_exponent(request);
+
+	return exponent == 0 || exponent == 21 || exponent == 30 ||
+	       exponent == registry_huge(request->turn->service->registry);
 }
 
 /* IPC-21, 22, 23 for segments. */
@@ -217,12 +224,8 @@ static int32_t create_check_shm(const struct request *request, const struct regi
 	    n_pages > limits->shmall)
 		return limit_reached(request, "limit shmall reached, pages:",
 				     limits->shmall);
-	/* Huge pages, of a size that is one: nobody has the right (PERM-12), and there are none. */
-	if (create->flags & ABI_SHM_HUGETLB && !is_huge_size(create->flags >> SERVICE_HUGE_SHIFT))
-		return ABI_EINVAL;
-	if (create->flags & ABI_SHM_HUGETLB)
-		return request_session(request)->uid == 0 ? ABI_ENOMEM : ABI_EPERM;
-	return 0;
+	/* Who may have huge pages (PERM-12), and whether there are any, is for storage to say. */
+	return create->flags & ABI_SHM_HUGETLB && !is_huge_size(request) ? ABI_EINVAL : 0;
 }
 
 static int32_t create_check_sem(const struct request *request, const struct registry_limits *limits)
@@ -265,7 +268,10 @@ static struct registry_object create_object(const struct request *request,
 {
 	const struct proto_create *create = &request->message->create;
 	const struct session *session = request_session(request);
+	uint32_t mode = create->flags & ABI_MODE_BITS;
 
+	if (create->kind == IPC_KIND_SHM && create->flags & ABI_SHM_HUGETLB)
+		mode |= ABI_SHM_HUGETLB | huge_exponent(request) << ABI_SHM_HUGE_SHIFT;
 	return (struct registry_object){
 		.state = REGISTRY_CREATING,
 		.key = create->key,
@@ -274,7 +280,7 @@ static struct registry_object create_object(const struct request *request,
 			   .gid = session->gid,
 			   .cuid = session->uid,
 			   .cgid = session->gid,
-			   .mode = create->flags & ABI_MODE_BITS },
+			   .mode = mode },
 		.size = create->kind == IPC_KIND_MSG ? limits->msgmnb : create->size,
 		.ctime_s = request->turn->event->now_s,
 	};
@@ -445,6 +451,8 @@ int32_t object_shm_lock(const struct request *request)
 	error = object_find_to_control(request, IPC_KIND_SHM, asked->id, &object);
 	if (error != 0)
 		return error;
+	if (object.owner.mode & ABI_SHM_HUGETLB)
+		return 0; /* never swapped (SHM-42) */
 	object.owner.mode &= ~(uint32_t)ABI_SHM_LOCKED;
 	if (asked->argument)
 		object.owner.mode |= ABI_SHM_LOCKED;

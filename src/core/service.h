@@ -87,8 +87,9 @@ struct service_storage {
 	/*
 	 * New object file, formatted, with owner, group and mode; ctime_s is now.  Queues: qbytes is
 	 * msg_qbytes, object->size the text the file has room for.  reserved_bytes: what the file
-	 * system must have room for, or ENOMEM (segments, unless SHM_NORESERVE).  Nothing is left
-	 * on failure.
+	 * system must have room for, or ENOMEM (segments, unless SHM_NORESERVE).  A segment with
+	 * SHM_HUGETLB in its mode has huge pages of the size there, or EPERM, ENOMEM (PERM-12).
+	 * Nothing is left on failure.
 	 */
 	int (*create)(void *context, enum ipc_kind kind, const struct registry_object *object,
 		      uint64_t qbytes, uint64_t reserved_bytes);

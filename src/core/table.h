@@ -55,7 +55,8 @@ struct header {
 	struct shared64 version; /* version << 32 | layout signature */
 	struct shared64 nonce;
 	struct shared64 limits[CELL_WORDS(LIMITS_WORDS)];
-	struct shared64 reserved[14];
+	struct shared64 huge; /* exponent of the size of huge pages, or 0 */
+	struct shared64 reserved[13];
 	struct table_head tables[TABLE_COUNT];
 };
 

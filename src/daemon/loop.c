@@ -308,6 +308,8 @@ static int start_service(struct daemon *daemon, const char *record)
 	}
 	daemon->clients.ledgers_fd = daemon->ns.ledgers_fd;
 	storage_init(daemon);
+	huge_open(&daemon->huge, &daemon->ns);
+	registry_write_huge(&daemon->ns.registry, daemon->huge.exponent);
 	storage_check(daemon);
 	if (record)
 		r = recorder_open(&daemon->recorder, record, &daemon->ns.registry, &header);
@@ -435,6 +437,7 @@ int daemon_run(const struct daemon_options *options)
 	recorder_close(&daemon.recorder);
 	/* First what tells clients that nobody is here: the register FIFO, then theirs. */
 	namespace_close(&daemon.ns);
+	huge_close(&daemon.huge);
 	peers_clear(&daemon.peers);
 	clients_clear(&daemon.clients);
 	if (options->pidfile && status == 0)

@@ -61,7 +61,7 @@ int namespace_default_path(char ret_path[PATH_MAX])
 static bool namespace_is_own_name(const char *name)
 {
 	static const char *const own[] = {
-		".", "..", "clients", "objects", "ledgers", "log", "users",
+		".", "..", "clients", "objects", "ledgers", "log", "users", "huge",
 		NAMESPACE_PIDFILE, NAMESPACE_REGISTER, NAMESPACE_REGISTRY_NEW,
 	};
 

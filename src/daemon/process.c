@@ -22,6 +22,9 @@
 /* Uid is among the first lines of /proc/PID/status, whose list of groups may be long. */
 #define PROCESS_STATUS_MAX 2048u
 
+/* The number of that capability. */
+#define PROCESS_CAP_IPC_LOCK 14u
+
 /* Longest line of /proc/PID/maps that matters; a longer path is not in a namespace we serve. */
 #define PROCESS_MAPS_LINE_MAX 8192u
 
@@ -103,6 +106,73 @@ bool process_has_uid(uint32_t pid, uint32_t uid)
 			    &uids[1], &uids[2], &uids[3]) != 4)
 		return false;
 	return uids[0] == uid || uids[1] == uid || uids[2] == uid || uids[3] == uid;
+}
+
+/* The line of /proc/PID/status that begins so, without that: to be freed.  NULL: there is none. */
+static char *process_status_line(uint32_t pid, const char *begin)
+{
+	size_t n = strlen(begin);
+	size_t size = 0;
+	char *line = NULL;
+	char path[64];
+	bool found = false;
+	FILE *file;
+
+	(void)snprintf(path, sizeof(path), "/proc/%" PRIu32 "/status", pid);
+	file = fopen(path, "re");
+	while (file && !found && getline(&line, &size, file) > 0)
+		found = strncmp(line, begin, n) == 0;
+	if (file)
+		(void)fclose(file); /* only read */
+	if (found)
+		memmove(line, line + n, strlen(line + n) + 1);
+	else
+		free(line);
+	return found ? line : NULL;
+}
+
+/* True if the number is in the line, its first `skip` ones apart. */
+static bool process_line_has(const char *line, uint32_t number, uint32_t skip)
+{
+	char *end;
+
+	for (const char *at = line; at; at = end) {
+		unsigned long value = strtoul(at, &end, 10);
+
+		if (end == at)
+			return false;
+		if (skip == 0 && value == number)
+			return true;
+		skip -= skip > 0;
+	}
+	return false;
+}
+
+bool process_has_group(uint32_t pid, uint32_t gid)
+{
+	char *own = process_status_line(pid, "Gid:");
+	char *further = process_status_line(pid, "Groups:");
+	bool has = (own && process_line_has(own, gid, 3)) || (further && process_line_has(further, gid, 0));
+
+	free(own);
+	free(further);
+	return has;
+}
+
+bool process_may_lock(uint32_t pid)
+{
+	char *line = process_status_line(pid, "CapEff:");
+	uint64_t capabilities = line ? strtoull(line, NULL, 16) : 0;
+	struct stat its;
+	struct stat ours;
+	char path[64];
+
+	free(line);
+	/* In a user namespace of one's own one has all of them. */
+	(void)snprintf(path, sizeof(path), "/proc/%" PRIu32 "/ns/user", pid);
+	return (capabilities >> PROCESS_CAP_IPC_LOCK & 1) != 0 && stat(path, &its) == 0 &&
+	       stat("/proc/self/ns/user", &ours) == 0 && its.st_ino == ours.st_ino &&
+	       its.st_dev == ours.st_dev;
 }
 
 /* True if path's last part is name, also with the mark of a removed file. */

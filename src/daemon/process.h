@@ -11,6 +11,12 @@ int process_start_time(uint32_t pid, uint64_t *ret_start_time);
 /* True if uid is among its real, effective, saved and file system uid. */
 bool process_has_uid(uint32_t pid, uint32_t uid);
 
+/* True if gid is its file system group or one of its further groups. */
+bool process_has_group(uint32_t pid, uint32_t gid);
+
+/* True if it has CAP_IPC_LOCK, in the user namespace that we are in. */
+bool process_may_lock(uint32_t pid);
+
 /* A file as it appears in a process's list of mappings. */
 struct process_file {
 	uint64_t inode;

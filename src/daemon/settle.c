@@ -245,7 +245,7 @@ static bool sum_search(struct daemon *daemon, const struct process_file *file)
 {
 	static int64_t second;
 	static uint32_t n_searches;
-	char objects[PATH_MAX + sizeof("/objects/shm.")];
+	char below[PATH_MAX + sizeof("/objects/shm.")];
 	int64_t now_s = (int64_t)(clock_monotonic_ns() / 1000000000u);
 
 	if (now_s != second)
@@ -253,8 +253,11 @@ static bool sum_search(struct daemon *daemon, const struct process_file *file)
 	second = now_s;
 	if (n_searches++ >= SETTLE_SEARCHES_PER_SECOND_MAX || !process_may_look())
 		return false;
-	(void)snprintf(objects, sizeof(objects), "%s/objects/shm.", daemon->ns.path);
-	orphans_search(&daemon->orphans, &daemon->ns.registry, file, objects);
+	(void)snprintf(below, sizeof(below), "%s/objects/shm.", daemon->ns.path);
+	orphans_search(&daemon->orphans, &daemon->ns.registry, file, below);
+	(void)snprintf(below, sizeof(below), "%s/shm.", daemon->huge.path);
+	if (file->inode == 0 && daemon->huge.is_reserved)
+		orphans_search(&daemon->orphans, &daemon->ns.registry, file, below);
 	return process_may_look(); /* otherwise it has not seen all of them */
 }
 

@@ -7,6 +7,7 @@
 
 #include "core/service.h"
 #include "daemon/clients.h"
+#include "daemon/huge.h"
 #include "daemon/namespace.h"
 #include "daemon/orphans.h"
 #include "daemon/peers.h"
@@ -36,6 +37,7 @@ struct settle_held {
 
 struct daemon {
 	struct namespace ns;
+	struct huge huge;
 	struct watch watch;
 	int signal_fd;
 	struct peers peers;

@@ -44,6 +44,18 @@ void storage_name(enum ipc_kind kind, int32_t id, char ret_name[STORAGE_NAME_SIZ
 	(void)snprintf(ret_name, STORAGE_NAME_SIZE, "%s.%" PRId32, storage_prefixes[kind], id);
 }
 
+/* The folder an object's file is in. */
+static int storage_folder(const struct daemon *daemon, enum ipc_kind kind, int32_t id)
+{
+	struct registry_object object;
+
+	if (kind != IPC_KIND_SHM || daemon->huge.fd < 0 ||
+	    registry_get_any(&daemon->ns.registry, kind, (uint32_t)id & ABI_INDEX_MASK, &object) != 0 ||
+	    object.id != id || !(object.owner.mode & ABI_SHM_HUGETLB))
+		return daemon->ns.objects_fd;
+	return daemon->huge.fd;
+}
+
 /* What a caller is told: a full file system is a lack of memory (LIM-21), ENOSPC is a limit. */
 static int storage_errno(int r)
 {
@@ -62,24 +74,25 @@ static int storage_errno(int r)
 
 int storage_open(struct daemon *daemon, enum ipc_kind kind, int32_t id, int access)
 {
+	int folder = storage_folder(daemon, kind, id);
 	char name[STORAGE_NAME_SIZE];
 	struct stat status;
 	int fd;
 
 	storage_name(kind, id, name);
 	access |= O_CLOEXEC | O_NOFOLLOW | O_NONBLOCK | O_NOCTTY;
-	fd = openat(daemon->ns.objects_fd, name, access);
+	fd = openat(folder, name, access);
 	if (fd >= 0)
 		return fd;
-	if (errno != EACCES || fstatat(daemon->ns.objects_fd, name, &status, AT_SYMLINK_NOFOLLOW) < 0)
+	if (errno != EACCES || fstatat(folder, name, &status, AT_SYMLINK_NOFOLLOW) < 0)
 		return -errno;
 	/* A daemon without privilege is the owner, who may have a mode that keeps himself out. */
-	if (fchmodat(daemon->ns.objects_fd, name, 0600, 0) < 0)
+	if (fchmodat(folder, name, 0600, 0) < 0)
 		return -errno;
-	fd = openat(daemon->ns.objects_fd, name, access);
+	fd = openat(folder, name, access);
 	if (fd < 0)
 		fd = -errno;
-	(void)fchmodat(daemon->ns.objects_fd, name, status.st_mode & 07777u, 0); /* was done above */
+	(void)fchmodat(folder, name, status.st_mode & 07777u, 0); /* was done above */
 	return fd;
 }
 
@@ -127,6 +140,7 @@ static uint64_t storage_outstanding(struct daemon *daemon)
 		    registry_get_any(&daemon->ns.registry, IPC_KIND_SHM, index, &object) != 0)
 			continue;
 		storage_name(IPC_KIND_SHM, object.id, name);
+		/* Where huge pages are in another folder, nothing is promised to them here. */
 		if (fstatat(daemon->ns.objects_fd, name, &status, AT_SYMLINK_NOFOLLOW) == 0)
 			used = (uint64_t)status.st_blocks * 512u;
 		if (used < daemon->promised[index])
@@ -157,10 +171,20 @@ static int storage_check_room(struct daemon *daemon, uint64_t bytes)
 	return 0;
 }
 
-static uint64_t storage_round(const struct daemon *daemon, uint64_t size)
+/* Bytes of a segment's file: whole pages. */
+static uint64_t storage_round(const struct daemon *daemon, const struct registry_object *object)
 {
-	return size > INT64_MAX - daemon->page_size ? (uint64_t)INT64_MAX
-						    : ALIGN_UP(size, daemon->page_size);
+	uint64_t huge = registry_page_size(object);
+	uint64_t page = huge > daemon->page_size ? huge : daemon->page_size;
+
+	return object->size > INT64_MAX - page ? (uint64_t)INT64_MAX : ALIGN_UP(object->size, page);
+}
+
+/* What of it the objects' file system has to have room for. */
+static uint64_t storage_promised(const struct daemon *daemon, const struct registry_object *object)
+{
+	return object->owner.mode & ABI_SHM_HUGETLB && daemon->huge.is_reserved
+		       ? 0 : storage_round(daemon, object);
 }
 
 static void storage_promise(struct daemon *daemon, int32_t id, uint64_t bytes)
@@ -222,12 +246,22 @@ static int storage_create_queue(int fd, const struct registry_object *object, ui
 	return storage_fill(fd, queue.size, queue.common_size, &image);
 }
 
+static int storage_create_segment(struct daemon *daemon, int fd, const struct registry_object *object,
+				  bool is_promised)
+{
+	uint64_t size = storage_round(daemon, object);
+
+	if (ftruncate(fd, (off_t)size) < 0)
+		return -errno;
+	return is_promised && storage_promised(daemon, object) == 0 ? huge_reserve(fd, size) : 0;
+}
+
 static int storage_create_file(struct daemon *daemon, int fd, enum ipc_kind kind,
-			       const struct registry_object *object, uint64_t qbytes)
+			       const struct registry_object *object, uint64_t qbytes, bool is_promised)
 {
 	switch (kind) {
 	case IPC_KIND_SHM:
-		return ftruncate(fd, (off_t)storage_round(daemon, object->size)) < 0 ? -errno : 0;
+		return storage_create_segment(daemon, fd, object, is_promised);
 	case IPC_KIND_SEM:
 		return storage_create_set(fd, object);
 	default:
@@ -236,15 +270,15 @@ static int storage_create_file(struct daemon *daemon, int fd, enum ipc_kind kind
 }
 
 /* A file nobody has, with these permissions.  A descriptor or -errno. */
-static int storage_make(struct daemon *daemon, const char *name, uint32_t mode)
+static int storage_make(int folder, const char *name, uint32_t mode)
 {
 	int flags = O_RDWR | O_CREAT | O_EXCL | O_CLOEXEC | O_NOFOLLOW;
-	int fd = openat(daemon->ns.objects_fd, name, flags, mode);
+	int fd = openat(folder, name, flags, mode);
 
 	if (fd >= 0 || errno != EEXIST)
 		return fd < 0 ? -errno : fd;
-	(void)unlinkat(daemon->ns.objects_fd, name, 0); /* of a removal that was cut short */
-	fd = openat(daemon->ns.objects_fd, name, flags, mode);
+	(void)unlinkat(folder, name, 0); /* of a removal that was cut short */
+	fd = openat(folder, name, flags, mode);
 	return fd < 0 ? -errno : fd;
 }
 
@@ -279,37 +313,58 @@ static int storage_create_charged(struct daemon *daemon, enum ipc_kind kind,
 				  const struct registry_object *object, uint64_t qbytes, bool is_promised)
 {
 	bool is_own = storage_is_own(daemon, &object->owner);
+	int folder = storage_folder(daemon, kind, object->id);
 	char name[STORAGE_NAME_SIZE];
 	int fd;
 	int r;
 
 	storage_name(kind, object->id, name);
-	fd = storage_make(daemon, name, is_own ? storage_mode(&object->owner, is_promised) : 0);
+	fd = storage_make(folder, name, is_own ? storage_mode(&object->owner, is_promised) : 0);
 	if (fd < 0)
 		return fd;
-	r = storage_create_file(daemon, fd, kind, object, qbytes);
+	r = storage_create_file(daemon, fd, kind, object, qbytes, is_promised);
 	if (r == 0 && !is_own)
 		r = storage_give(daemon, fd, &object->owner, is_promised);
 	(void)close(fd); /* a failure of late writing shows at the mapping's users, not here */
 	if (r < 0)
-		(void)unlinkat(daemon->ns.objects_fd, name, 0); /* made just now */
+		(void)unlinkat(folder, name, 0); /* made just now */
 	return r;
+}
+
+/* SHM-5, PERM-12: 0 or an errno. */
+static int storage_judge_huge(const struct daemon *daemon, enum ipc_kind kind,
+			      const struct registry_object *object)
+{
+	int refused;
+
+	if (kind != IPC_KIND_SHM || !(object->owner.mode & ABI_SHM_HUGETLB))
+		return 0;
+	refused = huge_judge(object->creator_pid);
+	if (refused != 0)
+		return refused;
+	return daemon->huge.exponent == 0 ||
+			       registry_page_size(object) != UINT64_C(1) << daemon->huge.exponent
+		       ? ENOMEM : 0;
 }
 
 static int storage_create(void *context, enum ipc_kind kind, const struct registry_object *object,
 			  uint64_t qbytes, uint64_t reserved_bytes)
 {
 	struct daemon *daemon = context;
-	uint64_t promise = reserved_bytes > 0 ? storage_round(daemon, reserved_bytes) : 0;
-	int r = promise > 0 ? storage_check_room(daemon, promise) : 0;
-	int refused;
+	uint64_t promise = reserved_bytes > 0 ? storage_promised(daemon, object) : 0;
+	int refused = storage_judge_huge(daemon, kind, object);
+	int r;
 
+	if (refused != 0)
+		return refused;
+	r = promise > 0 ? storage_check_room(daemon, promise) : 0;
 	if (r < 0)
 		return storage_errno(r);
 	refused = storage_charge(daemon, kind, object, promise);
 	if (refused != 0)
 		return refused;
-	r = storage_create_charged(daemon, kind, object, qbytes, kind != IPC_KIND_SHM || promise > 0);
+	r = storage_create_charged(daemon, kind, object, qbytes,
+				   kind != IPC_KIND_SHM || reserved_bytes > 0);
 	if (r < 0)
 		share_release(&daemon->share, kind, object->id);
 	else if (kind == IPC_KIND_SHM)
@@ -433,6 +488,7 @@ static void storage_destroy(void *context, enum ipc_kind kind, int32_t id)
 		.actor = {.client = STORAGE_ACTOR},
 	};
 	struct daemon *daemon = context;
+	int folder = storage_folder(daemon, kind, id);
 	char name[STORAGE_NAME_SIZE];
 
 	storage_name(kind, id, name);
@@ -445,7 +501,7 @@ static void storage_destroy(void *context, enum ipc_kind kind, int32_t id)
 		   object.state != REGISTRY_CREATING && storage_may_be_used(daemon, kind, id)) {
 		(void)storage_work(daemon, &job); /* the file goes in any case */
 	}
-	if (unlinkat(daemon->ns.objects_fd, name, 0) < 0 && errno != ENOENT)
+	if (unlinkat(folder, name, 0) < 0 && errno != ENOENT)
 		log_line(LOG_LEVEL_WARNING, "objects/%s: cannot be removed: %s", name,
 			 strerror(errno));
 }
@@ -479,14 +535,14 @@ static void storage_check_object(struct daemon *daemon, enum ipc_kind kind,
 	struct stat status;
 
 	storage_name(kind, object->id, name);
-	if (fstatat(daemon->ns.objects_fd, name, &status, AT_SYMLINK_NOFOLLOW) < 0) {
+	if (fstatat(storage_folder(daemon, kind, object->id), name, &status, AT_SYMLINK_NOFOLLOW) < 0) {
 		log_line(LOG_LEVEL_WARNING, "objects/%s: is gone, so the object is dropped", name);
 		registry_drop(&daemon->ns.registry, kind, object->id);
 		return;
 	}
 	storage_check_owner(daemon, kind, object, &status);
 	if (kind == IPC_KIND_SHM && !(status.st_mode & STORAGE_MODE_NORESERVE))
-		promise = storage_round(daemon, object->size);
+		promise = storage_promised(daemon, object);
 	if (promise > 0)
 		storage_promise(daemon, object->id, promise);
 	/* It is there, whatever the share: no limit. */
@@ -529,9 +585,10 @@ static bool storage_is_known(struct daemon *daemon, const char *name)
 	return false;
 }
 
-void storage_sweep(struct daemon *daemon)
+/* Of a folder that others may use as well, only names that begin so. */
+static void storage_sweep_folder(struct daemon *daemon, int folder, const char *begin)
 {
-	int fd = openat(daemon->ns.objects_fd, ".", O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+	int fd = openat(folder, ".", O_RDONLY | O_DIRECTORY | O_CLOEXEC);
 	DIR *dir = fd < 0 ? NULL : fdopendir(fd);
 	struct dirent *entry;
 
@@ -541,13 +598,21 @@ void storage_sweep(struct daemon *daemon)
 		return;
 	}
 	while ((entry = readdir(dir))) {
-		if (entry->d_name[0] == '.' || storage_is_known(daemon, entry->d_name))
+		if (entry->d_name[0] == '.' || strncmp(entry->d_name, begin, strlen(begin)) != 0 ||
+		    storage_is_known(daemon, entry->d_name))
 			continue;
-		if (unlinkat(daemon->ns.objects_fd, entry->d_name, 0) == 0)
+		if (unlinkat(folder, entry->d_name, 0) == 0)
 			log_line(LOG_LEVEL_NOTICE, "objects/%s: belonged to no object, removed",
 				 entry->d_name);
 	}
 	(void)closedir(dir); /* only read */
+}
+
+void storage_sweep(struct daemon *daemon)
+{
+	storage_sweep_folder(daemon, daemon->ns.objects_fd, "");
+	if (daemon->huge.is_reserved)
+		storage_sweep_folder(daemon, daemon->huge.fd, "shm.");
 }
 
 static int storage_ledger_make(void *context, const struct registry_client *owner, uint32_t gid)

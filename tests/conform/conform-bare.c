@@ -2,6 +2,7 @@
 #include "conform.h"
 
 #include <pthread.h>
+#include <sys/file.h>
 #include <sys/resource.h>
 #include <sys/syscall.h>
 
@@ -117,6 +118,57 @@ CASE("OBS-12", descriptors_that_took_the_place_of_others_are_left_alone)
 			break;
 	}
 	put(" %s", i < 4096 && i < (int)limit.rlim_cur ? "closed" : "open");
+}
+
+/* A file of the program's own, locked, at every number but those of the first four. */
+static int cover_descriptors(void)
+{
+	char name[] = "/tmp/conform.XXXXXX";
+	int file = (int)MUST(mkstemp(name));
+	int other = (int)MUST(open(name, O_RDWR));
+	struct rlimit limit;
+	int i;
+
+	MUST(unlink(name));
+	MUST(write(file, "own", 3));
+	MUST(flock(file, LOCK_EX));
+	MUST(getrlimit(RLIMIT_NOFILE, &limit));
+	for (i = 4; i < 4096 && i < (int)limit.rlim_cur; i++) {
+		if (i != file && i != other)
+			(void)dup2(file, i);
+	}
+	return other;
+}
+
+/* Who attaches again and again may have the file of the segment kept open for it. */
+CASE("OBS-12", file_in_place_of_a_kept_one_is_left_alone)
+{
+	int id = shm_new(PAGE);
+	char *at;
+	int other;
+	int i;
+
+	for (i = 0; i < 3; i++) {
+		at = shmat(id, NULL, 0);
+		(void)snprintf(at, PAGE, "theirs");
+		MUST(shmdt(at));
+	}
+	other = cover_descriptors();
+	at = shmat(id, NULL, 0);
+	put(" %s", at);
+	put_ret(flock(other, LOCK_EX | LOCK_NB));
+	put_ret(shmdt(at));
+	for (i = 0; i < 3; i++) {
+		at = shmat(id, NULL, 0);
+		put(" %s", at);
+		if (i < 2)
+			MUST(shmdt(at));
+	}
+	(void)close(other);
+	other = cover_descriptors();
+	put_ret(shmdt(at));
+	put_ret(flock(other, LOCK_EX | LOCK_NB));
+	put(" %lu", shm_nattch(id));
 }
 
 static void limit_descriptors(bool is_hard)

@@ -86,6 +86,13 @@ static int storage_create(void *context, enum ipc_kind kind, const struct regist
 
 	must(!file_find(world, kind, object->id));
 	moment(world);
+	if (object->owner.mode & ABI_SHM_HUGETLB) {
+		must(kind == IPC_KIND_SHM);
+		if (object->owner.cuid != 0)
+			return 1; /* EPERM: has no right to huge pages */
+		if (registry_page_size(object) != UINT64_C(1) << WORLD_HUGE)
+			return 12; /* ENOMEM: there are no such */
+	}
 	if (call_fails(world, WORLD_CREATE, &error))
 		return error;
 	for (uint32_t i = 0; i < WORLD_FILE_MAX; i++) {
@@ -374,6 +381,7 @@ static void service_begin(struct world *world)
 	struct registry_client known;
 
 	must(registry_bind(&world->registry, world->registry_memory, registry_size()) == 0);
+	registry_write_huge(&world->registry, WORLD_HUGE);
 	world->service = memory_new(service_size());
 	service_start(world->service, &world->registry, &world->storage, world->owner_uid, 1,
 		      world->now_ns);

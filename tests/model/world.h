@@ -10,6 +10,9 @@
 
 #include "core/service.h"
 
+/* Binary logarithm of the size of this world's huge pages, to which root alone has a right. */
+#define WORLD_HUGE 21u
+
 #define WORLD_FILE_MAX 512u
 #define WORLD_ATTACH_MAX 640u
 #define WORLD_LEDGER_MAX 512u

@@ -2,7 +2,8 @@
  * ipctool.c: System V calls from a shell script, one a process.
  *
  *     ipctool count                    objects of the namespace: "SEGMENTS SETS QUEUES"
- *     ipctool shm|sem|msg KEY MODE     make (or find) an object, print "ok", "found" or the errno
+ *     ipctool shm|sem|msg|huge KEY MODE  make (or find) an object, print "ok", "found" or the errno;
+ *                                      huge: a segment in huge pages
  *     ipctool read KEY                 the text in a segment
  *     ipctool write KEY TEXT           put it there
  *     ipctool add KEY N                semop on a set's first semaphore, IPC_NOWAIT; prints the value
@@ -11,7 +12,7 @@
  *     ipctool pour KEY N               put N messages of a page into a queue, take them; how many were right
  *     ipctool give KEY UID             IPC_SET: another owner for a segment
  *     ipctool drop KEY                 remove the objects of that key, whatever they are
- *     ipctool fill shm|sem|msg N       make up to N objects; how many, and the errno that ended it
+ *     ipctool fill shm|sem|msg|huge N       make up to N objects; how many, and the errno that ended it
  *     ipctool big SIZE                 make a segment of SIZE bytes and write every page
  *     ipctool hold KEY                 attach a segment and wait for standard input to end
  *     ipctool all                      one of each, used and removed
@@ -68,6 +69,8 @@ static int get(const char *kind, key_t key, int flags)
 {
 	if (strcmp(kind, "shm") == 0)
 		return shmget(key, (flags & IPC_CREAT) != 0 ? SEGMENT_SIZE : 0, flags);
+	if (strcmp(kind, "huge") == 0)
+		return shmget(key, (flags & IPC_CREAT) != 0 ? SEGMENT_SIZE : 0, flags | SHM_HUGETLB);
 	if (strcmp(kind, "sem") == 0)
 		return semget(key, (flags & IPC_CREAT) != 0 ? 1 : 0, flags);
 	return msgget(key, flags);

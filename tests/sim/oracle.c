@@ -76,8 +76,8 @@ static uint32_t limit_of(const struct oracle *oracle, enum ipc_kind kind)
 	return limits[kind];
 }
 
-static void judge_new_shm(struct oracle *oracle, const struct who *who,
-			  const struct proto_create *create, struct verdict *verdict)
+static void judge_new_shm(struct oracle *oracle, const struct proto_create *create,
+			  struct verdict *verdict)
 {
 	uint64_t idle_pages, n_pages;
 	uint32_t n_idle;
@@ -95,11 +95,9 @@ static void judge_new_shm(struct oracle *oracle, const struct who *who,
 			return;
 		}
 	}
-	if (create->flags & ABI_SHM_HUGETLB)
-		verdict->error = who->uid == 0 ? ABI_ENOMEM : ABI_EPERM;
 }
 
-static void judge_new(struct oracle *oracle, const struct who *who,
+static void judge_room(struct oracle *oracle, const struct who *who,
 		      const struct proto_create *create, struct verdict *verdict)
 {
 	enum ipc_kind kind = (enum ipc_kind)create->kind;
@@ -108,7 +106,7 @@ static void judge_new(struct oracle *oracle, const struct who *who,
 	bool maybe;
 
 	if (kind == IPC_KIND_SHM)
-		judge_new_shm(oracle, who, create, verdict);
+		judge_new_shm(oracle, create, verdict);
 	if (kind == IPC_KIND_SEM && create->size == 0)
 		verdict->error = ABI_EINVAL;
 	else if (kind == IPC_KIND_SEM && oracle->n_sems + create->size > oracle->limits.semmns)
@@ -125,6 +123,16 @@ static void judge_new(struct oracle *oracle, const struct who *who,
 	count_idle(oracle, &n_idle, &idle_pages);
 	if (n_idle == 0 || (kind == IPC_KIND_SHM && oracle->n[kind] - n_idle >= limit_of(oracle, kind)))
 		verdict->error = ABI_ENOSPC;
+}
+
+static void judge_new(struct oracle *oracle, const struct who *who,
+		      const struct proto_create *create, struct verdict *verdict)
+{
+	judge_room(oracle, who, create, verdict);
+	/* Huge pages: root alone has the right, in this world. */
+	if (verdict->error == 0 && create->kind == IPC_KIND_SHM && create->flags & ABI_SHM_HUGETLB &&
+	    who->uid != 0)
+		verdict->error = ABI_EPERM;
 }
 
 static void judge_absent(struct oracle *oracle, const struct who *who,
@@ -263,10 +271,13 @@ static const char *apply_create(struct oracle *oracle, const struct who *who,
 	const struct proto_create *create = &asked->create;
 	enum ipc_kind kind = (enum ipc_kind)create->kind;
 	uint32_t index = (uint32_t)id & ABI_INDEX_MASK;
+	uint32_t mode = create->flags & ABI_MODE_BITS;
 	struct oracle_object *entry;
 
 	if (id < 0)
 		return "an id that is none";
+	if (kind == IPC_KIND_SHM && create->flags & ABI_SHM_HUGETLB)
+		mode |= ABI_SHM_HUGETLB | WORLD_HUGE << ABI_SHM_HUGE_SHIFT;
 	entry = &oracle->objects[kind][index];
 	if (entry->exists && oracle_may_go(oracle, kind, entry))
 		oracle_drop(oracle, kind, entry); /* in this very step */
@@ -283,7 +294,7 @@ static const char *apply_create(struct oracle *oracle, const struct who *who,
 			.id = id,
 			.creator_pid = who->pid,
 			.owner = { .uid = who->uid, .gid = who->gid, .cuid = who->uid,
-				   .cgid = who->gid, .mode = create->flags & ABI_MODE_BITS },
+				   .cgid = who->gid, .mode = mode },
 			.size = kind == IPC_KIND_MSG ? oracle->limits.msgmnb : create->size,
 			.ctime_s = now_s,
 		},
@@ -354,6 +365,8 @@ const char *oracle_apply(struct oracle *oracle, const struct who *who,
 		return NULL;
 	case PROTO_SHM_LOCK:
 		entry = oracle_find(oracle, IPC_KIND_SHM, asked->object.id);
+		if (entry->object.owner.mode & ABI_SHM_HUGETLB)
+			return NULL;
 		entry->object.owner.mode &= ~(uint32_t)ABI_SHM_LOCKED;
 		entry->object.owner.mode |= asked->object.argument ? ABI_SHM_LOCKED : 0;
 		return NULL;

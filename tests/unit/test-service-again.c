@@ -1,4 +1,4 @@
-/* test-service-again.c: what the service finds of a daemon that was killed, and requests asked again. */
+/* test-service-again.c: what the service finds of a daemon that was killed, requests asked again, huge pages. */
 #include "test.h"
 
 #include <stdlib.h>
@@ -83,6 +83,65 @@ static void create_asked_again_finds_what_it_made(void **state)
 	assert_int_equal(world_n_files(world, IPC_KIND_MSG), 3);
 }
 
+/* SHM_HUGETLB with pages of that size. */
+static int32_t create_huge(enum ipc_kind kind, uint32_t exponent)
+{
+	struct proto_message message = {
+		.type = PROTO_CREATE,
+		.create = { .kind = kind, .size = 1,
+			    .flags = ABI_IPC_CREAT | ABI_SHM_HUGETLB | exponent << ABI_SHM_HUGE_SHIFT | 0640 },
+	};
+
+	return ask(&message);
+}
+
+static uint32_t mode_of(int32_t id)
+{
+	const struct world_file *file = world_file(world, IPC_KIND_SHM, id);
+
+	assert_true(file != NULL);
+	return file->object.owner.mode;
+}
+
+/* SHM-5, SHM-42. */
+static void segment_in_huge_pages_keeps_size_and_flag(void **state)
+{
+	const uint32_t kept = ABI_SHM_HUGETLB | WORLD_HUGE << ABI_SHM_HUGE_SHIFT;
+	struct proto_message set = { .type = PROTO_SET, .set = { .mode = 07777 } };
+	struct proto_message lock = { .type = PROTO_SHM_LOCK, .object = { .argument = 1 } };
+	struct registry_object object;
+	int32_t id, given;
+
+	(void)state;
+	session = world_connect(world, 0, 101, 50);
+	id = create_huge(IPC_KIND_SHM, 0);
+	given = create_huge(IPC_KIND_SHM, WORLD_HUGE);
+	assert_int_equal(mode_of(id), kept | 0640);
+	assert_int_equal(mode_of(given), kept | 0640);
+	set.set.id = id;
+	lock.object.id = id;
+	assert_int_equal(ask(&set), 0);
+	assert_int_equal(ask(&lock), 0);
+	world_restart(world);
+	assert_int_equal(registry_get(&world->registry, IPC_KIND_SHM, id, &object), 0);
+	assert_int_equal(object.owner.mode, kept | 0777);
+	assert_int_equal(registry_page_size(&object), 1u << WORLD_HUGE);
+}
+
+static void huge_pages_are_refused_by_size_right_and_lack(void **state)
+{
+	(void)state;
+	assert_int_equal(create_huge(IPC_KIND_SHM, 19), -ABI_EINVAL);
+	assert_int_equal(create_huge(IPC_KIND_SHM, 0), -ABI_EPERM);
+	session = world_connect(world, 0, 101, 50);
+	assert_int_equal(create_huge(IPC_KIND_SHM, 19), -ABI_EINVAL);
+	assert_int_equal(create_huge(IPC_KIND_SHM, 63), -ABI_EINVAL);
+	assert_int_equal(create_huge(IPC_KIND_SHM, 30), -ABI_ENOMEM);
+	assert_int_equal(world_n_files(world, IPC_KIND_SHM), 0);
+	/* Another kind knows no such flag. */
+	assert_true(create_huge(IPC_KIND_SEM, 19) >= 0);
+}
+
 static void create_without_a_number_is_another_one_each_time(void **state)
 {
 	int32_t made = create(0, ABI_IPC_PRIVATE, 0600);
@@ -125,6 +184,8 @@ int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		T(create_asked_again_finds_what_it_made),
+		T(segment_in_huge_pages_keeps_size_and_flag),
+		T(huge_pages_are_refused_by_size_right_and_lack),
 		T(create_without_a_number_is_another_one_each_time),
 		T(number_of_another_process_finds_nothing),
 		T(set_cut_short_is_carried_out_at_the_start),

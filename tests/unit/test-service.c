@@ -318,6 +318,7 @@ static void create_checks_in_the_order_of_the_rules(void **state)
 		{ CREATE, .kind = IPC_KIND_SHM, .a = 0, .b = 1, .c = 0 },
 		{ CREATE, .kind = IPC_KIND_SHM, .a = 0, .b = 1, .c = CREAT | EXCL },
 		{ CREATE, .kind = IPC_KIND_SHM, .a = 9, .b = 1, .c = CREAT | ABI_SHM_HUGETLB, .error = ABI_EPERM },
+		{ CREATE, .kind = IPC_KIND_SHM, .a = 7, .c = CREAT | ABI_SHM_HUGETLB },
 		{ FILES, .kind = IPC_KIND_SHM, .a = 4 },
 		{ FILES, .kind = IPC_KIND_SEM, .a = 1 },
 		{ FILES, .kind = IPC_KIND_MSG, .a = 1 },
