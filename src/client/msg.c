@@ -82,7 +82,8 @@ static int msg_grow(struct view *view)
 }
 
 /* Carries out wakes, and those that did not fit in the list. */
-static void msg_wake(struct view *view, const struct actor *actor, struct wakes *wakes)
+static __attribute__((noinline)) void msg_wake_some(struct view *view, const struct actor *actor,
+						    struct wakes *wakes)
 {
 	view_wake(&view->queue.mcas, wakes);
 	for (uint32_t i = 0; i < MSG_SETTLE_MAX && wakes->n == WAKES_MAX; i++) {
@@ -91,6 +92,12 @@ static void msg_wake(struct view *view, const struct actor *actor, struct wakes 
 			break;
 		view_wake(&view->queue.mcas, wakes);
 	}
+}
+
+static inline void msg_wake(struct view *view, const struct actor *actor, struct wakes *wakes)
+{
+	if (CLIENT_UNLIKELY(wakes->n > 0))
+		msg_wake_some(view, actor, wakes);
 }
 
 /*

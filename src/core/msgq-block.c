@@ -104,29 +104,12 @@ int msgq_entry_claim_new(struct msgq_call *call, bool may_grow)
 	return MSGQ_E_BUSY;
 }
 
-static inline bool entry_is_own(struct msgq_call *call, uint32_t index)
+bool msgq_entry_search(struct msgq_call *call)
 {
-	const struct msgq_entry *entry = &call->header->entries[index];
-	uint64_t thread;
+	uint32_t i;
 
-	if (shared64_load(&entry->owner) != call->actor->client)
-		return false;
-	thread = shared64_load(&entry->thread);
-	call->is_streak = thread & THREAD_SENT;
-	return (thread & ~THREAD_SENT) == (uint64_t)call->hint + 1;
-}
-
-bool msgq_entry_find(struct msgq_call *call)
-{
-	uint32_t i, index;
-
-	for (i = 0; i <= MSGQ_KEPT && call->entry == MSGQ_NONE; i++) {
-		index = entry_candidate(call->hint, i);
-		if (entry_is_own(call, index)) { /* none is MSGQ_HINT_NONE's */
-			call->entry = index;
-			call->is_resident = true;
-		}
-	}
+	for (i = 0; i <= MSGQ_KEPT && call->entry == MSGQ_NONE; i++)
+		(void)msgq_entry_is_own(call, entry_candidate(call->hint, i));
 	return call->entry != MSGQ_NONE;
 }
 
@@ -157,21 +140,11 @@ int msgq_entry_empty(struct msgq_call *call, uint32_t index)
 	return outcome;
 }
 
-void msgq_entry_note(struct msgq_call *call, bool has_sent)
+void msgq_entry_release(struct msgq_call *call)
 {
-	if (call->is_resident && call->is_streak != has_sent)
-		shared64_store(&call->header->entries[call->entry].thread,
-			       ((uint64_t)call->hint + 1) | (has_sent ? THREAD_SENT : 0));
-}
-
-void msgq_entry_leave(struct msgq_call *call)
-{
-	if (call->entry == MSGQ_NONE)
-		return;
 	/* What could not be given back stays with its owner, for recovery to find. */
-	if (!call->is_resident && msgq_entry_empty(call, call->entry) == MSGQ_DONE)
+	if (msgq_entry_empty(call, call->entry) == MSGQ_DONE)
 		shared64_store(&call->header->entries[call->entry].owner, 0);
-	call->entry = MSGQ_NONE;
 }
 
 /* --- the free list ------------------------------------------------------------------------------- */
@@ -306,6 +279,27 @@ static int chain_extend(struct msgq_call *call, uint32_t block, uint64_t size, u
 	return outcome;
 }
 
+#define PIECE 16u
+
+/* memcpy of a block's worth: compilers turn that into a string instruction, which takes its time to start. */
+static inline __attribute__((always_inline)) void piece_copy(uint8_t *to, const uint8_t *from,
+							     uint64_t size)
+{
+	uint64_t at;
+
+	if (size >= PIECE) {
+		for (at = 0; at < size - PIECE; at += PIECE)
+			memcpy(to + at, from + at, PIECE);
+		memcpy(to + size - PIECE, from + size - PIECE, PIECE);
+	} else if (size >= 8) {
+		memcpy(to, from, 8);
+		memcpy(to + size - 8, from + size - 8, 8);
+	} else {
+		for (at = 0; at < size; at++)
+			to[at] = from[at];
+	}
+}
+
 /*
  * Text goes as a whole, not word by word: it is its owner's alone, or looked at again (msgq_copy).  The
  * explorer takes each piece for one access.
@@ -313,13 +307,13 @@ static int chain_extend(struct msgq_call *call, uint32_t block, uint64_t size, u
 static inline void piece_store(struct shared64 *words, const uint8_t *text, uint64_t size)
 {
 	hook_access(HOOK_STORE, words);
-	memcpy(words, text, size);
+	piece_copy((uint8_t *)words, text, size);
 }
 
 static inline void piece_load(const struct shared64 *words, uint8_t *text, uint64_t size)
 {
 	hook_access(HOOK_LOAD, words);
-	memcpy(text, words, size);
+	piece_copy(text, (const uint8_t *)words, size);
 }
 
 /* What of the text comes into the first block, or out of it. */

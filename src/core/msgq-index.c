@@ -1,7 +1,9 @@
 /*
  * msgq-index.c: the messages by type.
  *
- * All messages of a type form a ring by BLOCK_SAME, from the oldest to the newest and back.  The
+ * All messages of a type form a ring by BLOCK_SAME, from the oldest to the newest and back; in a queue
+ * of one type, where the oldest is the head, it may be open between the two, so that who takes the
+ * oldest need not touch the newest, and is closed when another type comes.  The
  * index is a binary tree over the types that are there: its leaves are the newest message of each
  * type, its nodes are blocks that name the highest bit in which the types below them differ.  So
  * a type is found in as many steps as there are such bits, 63 at the most, whatever else is in the
@@ -10,6 +12,8 @@
  *
  * A reference is a block's number + 2, as in BLOCK_NEXT (26) | its level (6): 0 for a leaf, of a node
  * the bit that decides + 1, so that the way down reads one word a node.  0 stands for the empty tree.
+ * A node also has the type it was made for.  All below it agree with that in the bits above its own, as
+ * long as it is a node: so where a new type leaves the tree is seen on its first way down.
  */
 #include "core/msgq-internal.h"
 
@@ -40,66 +44,78 @@ static inline uint32_t reference_block(uint32_t reference)
 	return (reference & REFERENCE_MASK) - NEXT_BASE;
 }
 
-/* Changes what a path leads to. */
-static void path_change(struct msgq_call *call, uint32_t word, uint64_t value, uint32_t reference)
+static inline uint32_t place_of(uint32_t node, uint32_t side)
 {
-	if (word == MSGQ_NONE)
-		call->txn.next[FIELD_TREE] = reference;
-	else
-		msgq_change(call, word, value, reference);
+	return node * 2 + side;
 }
 
-static inline void path_start(struct msgq_call *call, struct msgq_path *path)
+/* Changes what a place leads to. */
+static void place_change(struct msgq_call *call, uint32_t place, uint64_t value, uint32_t reference)
 {
-	path->word = MSGQ_NONE;
-	path->value = (uint64_t)call->txn.now[FIELD_TREE] << 32;
-	path->up_word = MSGQ_NONE;
-	path->up_value = 0;
-	path->node = MSGQ_NONE;
-	path->side = 0;
-	path->last = MSGQ_NONE;
-	path->type = 0;
+	if (place == MSGQ_NONE)
+		call->txn.next[FIELD_TREE] = reference;
+	else
+		msgq_change(call, msgq_block_word(call->queue, place / 2, BLOCK_NEXT + place % 2), value,
+			    reference);
 }
 
 /*
- * Goes down towards a type, to a leaf or to a node of the level `until` or below.  Each level is below
- * the one before, or the try is broken.
+ * Goes down towards a type.  To a leaf: by the deciding bits alone; or, if it is to be entered, until the
+ * type does not belong below what comes next.  Each level is below the one before, or the try is broken.
  */
-static inline void path_descend(struct msgq_call *call, uint64_t type, uint32_t until,
-				struct msgq_path *path)
+static inline __attribute__((always_inline)) void
+path_descend(struct msgq_call *call, uint64_t type, bool is_entering, struct msgq_path *path)
 {
-	uint32_t reference = mcas_payload(path->value), level, block, above = TYPE_BITS + 1;
+	uint64_t value = (uint64_t)call->txn.now[FIELD_TREE] << 32, up_value = 0, other = 0;
+	uint32_t place = MSGQ_NONE, up_place = MSGQ_NONE, above = TYPE_BITS + 1, level, block, side;
 
-	while ((level = reference_level(reference)) > until) {
-		block = reference_block(reference);
-		if (level >= above)
+	while ((level = reference_level(mcas_payload(value))) > 0) {
+		const struct shared64 *words;
+
+		block = reference_block(mcas_payload(value));
+		if (level >= above || block >= call->queue->layout.n_blocks) {
 			call->broken = true;
-		if (call->broken || !msgq_block_ok(call, block))
-			return;
+			break;
+		}
+		words = msgq_block_at(call->queue, block);
+		if (is_entering) {
+			other = shared64_load(&words[BLOCK_TYPE]);
+			if ((type ^ other) >> level != 0)
+				break;
+		}
 		above = level;
-		path->side = (uint32_t)(type >> (level - 1)) & 1;
-		path->node = block;
-		path->up_word = path->word;
-		path->up_value = path->value;
-		path->word = msgq_block_word(call->queue, block, BLOCK_NEXT + path->side);
-		path->value = msgq_look_inside(call, path->word);
-		reference = mcas_payload(path->value);
+		side = (uint32_t)(type >> (level - 1)) & 1;
+		up_place = place;
+		up_value = value;
+		place = place_of(block, side);
+		value = msgq_look_at(call, &words[BLOCK_NEXT + side]);
 	}
+	path->place = place;
+	path->value = value;
+	path->up_place = up_place;
+	path->up_value = up_value;
+	path->type = (int64_t)other;
+}
+
+/* The leaf a path ends at. */
+static inline void path_end(struct msgq_call *call, struct msgq_path *path)
+{
+	uint32_t reference = mcas_payload(path->value);
+
+	path->last = MSGQ_NONE;
+	if (reference == 0 && path->place != MSGQ_NONE)
+		call->broken = true;
+	if (reference == 0)
+		return;
+	path->type = (int64_t)msgq_block_plain(call, reference_block(reference), BLOCK_TYPE);
+	if (!call->broken)
+		path->last = reference_block(reference);
 }
 
 static void path_follow(struct msgq_call *call, uint64_t type, struct msgq_path *path)
 {
-	path_start(call, path);
-	path_descend(call, type, 0, path);
-	if (mcas_payload(path->value) == 0) {
-		if (path->node != MSGQ_NONE)
-			call->broken = true;
-		return;
-	}
-	path->last = reference_block(mcas_payload(path->value));
-	path->type = (int64_t)msgq_block_plain(call, path->last, BLOCK_TYPE);
-	if (call->broken)
-		path->last = MSGQ_NONE;
+	path_descend(call, type, false, path);
+	path_end(call, path);
 }
 
 void msgq_index_find(struct msgq_call *call, int64_t type, struct msgq_path *ret_path)
@@ -112,17 +128,36 @@ void msgq_index_lowest(struct msgq_call *call, struct msgq_path *ret_path)
 	path_follow(call, 0, ret_path);
 }
 
+void msgq_index_locate(struct msgq_call *call, int64_t type, struct msgq_path *ret_path)
+{
+	uint32_t reference = call->txn.now[FIELD_TREE];
+
+	if (reference_level(reference) > 0 || reference == 0) {
+		path_follow(call, (uint64_t)type, ret_path);
+		return;
+	}
+	/* Without a look at the newest, which its sender may be writing to. */
+	ret_path->place = ret_path->up_place = MSGQ_NONE;
+	ret_path->value = ret_path->up_value = 0;
+	ret_path->last = reference_block(reference);
+	ret_path->type = type;
+}
+
+uint32_t msgq_index_oldest(struct msgq_call *call, const struct msgq_path *path)
+{
+	if (path->place == MSGQ_NONE)
+		return call->txn.now[FIELD_HEAD];
+	return mcas_payload(msgq_block_look(call, path->last, BLOCK_SAME));
+}
+
 /* --- entering ------------------------------------------------------------------------------------ */
 
 /* The message joins the ring of its type as the newest. */
 static void ring_append(struct msgq_call *call, const struct msgq_path *path, uint32_t block)
 {
-	uint32_t last_word = msgq_block_word(call->queue, path->last, BLOCK_SAME);
-	uint64_t last_same = msgq_look(call, last_word);
-
-	msgq_block_own(call, block, BLOCK_SAME, mcas_payload(last_same));
-	msgq_change(call, last_word, last_same, block + 1);
-	path_change(call, path->word, path->value, leaf_reference(block));
+	msgq_block_own(call, block, BLOCK_SAME, msgq_index_oldest(call, path));
+	msgq_set_block(call, path->last, BLOCK_SAME, block + 1);
+	place_change(call, path->place, path->value, leaf_reference(block));
 }
 
 /* The message returns to its place in the ring of its type. */
@@ -134,7 +169,7 @@ static void ring_insert(struct msgq_call *call, const struct msgq_path *path,
 
 	for (steps = 0; steps < call->queue->layout.n_blocks && !call->broken; steps++) {
 		same = msgq_block_look(call, before, BLOCK_SAME);
-		next = mcas_payload(same) - 1;
+		next = (steps == 0 ? msgq_index_oldest(call, path) : mcas_payload(same)) - 1;
 		if (msgq_arrived_before(offer->arrival,
 					(uint32_t)(msgq_block_plain(call, next, BLOCK_LENGTH) >> 32))) {
 			msgq_block_own(call, offer->block, BLOCK_SAME, next + 1);
@@ -152,21 +187,20 @@ static void ring_insert(struct msgq_call *call, const struct msgq_path *path,
 }
 
 /* A type that is new becomes a leaf, under a new node where its path leaves the tree. */
-static void leaf_insert(struct msgq_call *call, const struct msgq_path *nearest,
+static void leaf_insert(struct msgq_call *call, const struct msgq_path *path,
 			const struct msgq_offer *offer, uint32_t node)
 {
 	uint64_t type = (uint64_t)offer->type;
-	uint32_t differing = 63u - (uint32_t)__builtin_clzll(type ^ (uint64_t)nearest->type);
-	struct msgq_path path;
-	uint32_t side;
+	uint32_t differing = 63u - (uint32_t)__builtin_clzll(type ^ (uint64_t)path->type);
+	uint32_t side = (uint32_t)(type >> differing) & 1;
 
-	path_start(call, &path);
-	path_descend(call, type, differing + 1, &path);
-	side = (uint32_t)(type >> differing) & 1;
 	msgq_block_own(call, node, BLOCK_NEXT + side, leaf_reference(offer->block));
-	msgq_block_own(call, node, BLOCK_NEXT + 1 - side, mcas_payload(path.value));
+	msgq_block_own(call, node, BLOCK_NEXT + 1 - side, mcas_payload(path->value));
+	shared64_store(&msgq_block_at(call->queue, node)[BLOCK_TYPE], type);
 	msgq_block_own(call, offer->block, BLOCK_SAME, offer->block + 1);
-	path_change(call, path.word, path.value, node_reference(node, differing));
+	if (path->place == MSGQ_NONE && path->last != MSGQ_NONE)
+		msgq_set_block(call, path->last, BLOCK_SAME, call->txn.now[FIELD_HEAD]);
+	place_change(call, path->place, path->value, node_reference(node, differing));
 }
 
 int msgq_index_insert(struct msgq_call *call, const struct msgq_offer *offer)
@@ -174,15 +208,18 @@ int msgq_index_insert(struct msgq_call *call, const struct msgq_offer *offer)
 	struct msgq_path path;
 	uint64_t node;
 
-	msgq_index_find(call, offer->type, &path);
+	path_descend(call, (uint64_t)offer->type, true, &path);
+	path.last = MSGQ_NONE;
+	if (reference_level(mcas_payload(path.value)) == 0)
+		path_end(call, &path);
 	if (call->broken)
 		return MSGQ_DONE;
-	if (path.last == MSGQ_NONE) {
+	if (mcas_payload(path.value) == 0) {
 		msgq_block_own(call, offer->block, BLOCK_SAME, offer->block + 1);
-		path_change(call, path.word, path.value, leaf_reference(offer->block));
+		place_change(call, path.place, path.value, leaf_reference(offer->block));
 		return MSGQ_DONE;
 	}
-	if (path.type == offer->type) {
+	if (path.last != MSGQ_NONE && path.type == offer->type) {
 		if (offer->back)
 			ring_insert(call, &path, offer);
 		else
@@ -206,47 +243,45 @@ int msgq_index_insert(struct msgq_call *call, const struct msgq_offer *offer)
 /* Takes a leaf out, and with it the node above it. */
 static void leaf_remove(struct msgq_call *call, const struct msgq_path *path)
 {
+	uint32_t node = path->place / 2, other;
 	uint64_t own;
-	uint32_t other;
 
-	if (path->node == MSGQ_NONE) {
-		path_change(call, path->word, path->value, 0);
+	if (path->place == MSGQ_NONE) {
+		place_change(call, path->place, path->value, 0);
 		return;
 	}
-	other = mcas_payload(msgq_block_look(call, path->node, BLOCK_NEXT + 1 - path->side));
+	other = mcas_payload(msgq_block_look(call, node, BLOCK_NEXT + 1 - path->place % 2));
 	if (other == 0)
 		call->broken = true;
-	path_change(call, path->up_word, path->up_value, other);
+	place_change(call, path->up_place, path->up_value, other);
 	own = msgq_look(call, ENTRY_NODE(call->entry));
 	if (mcas_payload(own) == 0)
-		msgq_change(call, ENTRY_NODE(call->entry), own, path->node + 1);
+		msgq_change(call, ENTRY_NODE(call->entry), own, node + 1);
 	else
-		msgq_free_push(call, path->node);
+		msgq_free_push(call, node);
 }
 
 void msgq_index_remove(struct msgq_call *call, uint32_t block, const struct msgq_path *path)
 {
-	uint64_t last_same = msgq_block_look(call, path->last, BLOCK_SAME);
-
-	if (mcas_payload(last_same) != block + 1)
+	if (msgq_index_oldest(call, path) != block + 1)
 		call->broken = true;
 	else if (path->last == block)
 		leaf_remove(call, path);
-	else
-		msgq_change(call, msgq_block_word(call->queue, path->last, BLOCK_SAME), last_same,
-			    mcas_payload(msgq_block_look(call, block, BLOCK_SAME)));
+	else if (path->place != MSGQ_NONE)
+		msgq_set_block(call, path->last, BLOCK_SAME,
+			       mcas_payload(msgq_block_look(call, block, BLOCK_SAME)));
 }
 
 /* --- invariants ---------------------------------------------------------------------------------- */
 
 /* A ring holds messages of one type, in their order.  How many; 0: it does not. */
-static uint32_t ring_verify(struct msgq_call *call, uint32_t last)
+static uint32_t ring_verify(struct msgq_call *call, const struct msgq_path *path)
 {
+	uint32_t last = path->last, block = msgq_index_oldest(call, path) - 1;
 	uint64_t type = msgq_block_plain(call, last, BLOCK_TYPE), length;
-	uint32_t block = last, n, arrival, earlier = 0;
+	uint32_t n, arrival, earlier = 0;
 
 	for (n = 1; n <= call->queue->layout.n_blocks && !call->broken; n++) {
-		block = mcas_payload(msgq_block_look(call, block, BLOCK_SAME)) - 1;
 		length = msgq_block_plain(call, block, BLOCK_LENGTH);
 		arrival = (uint32_t)(length >> 32);
 		if (msgq_block_plain(call, block, BLOCK_TYPE) != type ||
@@ -255,6 +290,7 @@ static uint32_t ring_verify(struct msgq_call *call, uint32_t last)
 		if (block == last)
 			return call->broken ? 0 : n;
 		earlier = arrival;
+		block = mcas_payload(msgq_block_look(call, block, BLOCK_SAME)) - 1;
 	}
 	return 0;
 }
@@ -263,11 +299,15 @@ static uint32_t ring_verify(struct msgq_call *call, uint32_t last)
 static bool leaf_verify(struct msgq_call *call, uint32_t last, int64_t *before, uint32_t *n)
 {
 	int64_t type = (int64_t)msgq_block_plain(call, last, BLOCK_TYPE);
-	uint32_t in_ring = ring_verify(call, last);
-	struct msgq_path path;
+	struct msgq_path path, entering;
+	uint32_t in_ring;
 
 	msgq_index_find(call, type, &path);
-	if (call->broken || path.last != last || type <= *before || in_ring == 0)
+	path_descend(call, (uint64_t)type, true, &entering);
+	if (call->broken || path.last != last || entering.place != path.place || type <= *before)
+		return false;
+	in_ring = ring_verify(call, &path);
+	if (in_ring == 0)
 		return false;
 	*before = type;
 	*n += in_ring;

@@ -5,7 +5,7 @@
 #include "core/msgq.h"
 
 #define MSGQ_MAGIC UINT64_C(0x716773766d797375)
-#define MSGQ_VERSION 3u
+#define MSGQ_VERSION 4u
 #define MSGQ_PAGE 4096u
 #define MSGQ_NONE UINT32_MAX
 #define MSGQ_BLOCKS_MAX (UINT32_C(1) << 25) /* more than any file has */
@@ -39,7 +39,7 @@
 #define BLOCK_PREVIOUS 1u /* message: the one before it; node: child for a bit of 1 */
 #define BLOCK_SAME 2u	/* message: the next of its type, in a ring */
 #define BLOCK_CHAIN 3u	/* where its text goes on; a block's number + 1, or 0 */
-#define BLOCK_TYPE 4u	/* message: its type */
+#define BLOCK_TYPE 4u	/* message: its type; node: a type that belongs below it */
 #define BLOCK_LENGTH 5u /* message: bytes of text (32) | arrival (32) */
 #define MSGQ_FIRST_TEXT 6u  /* text begins at this word in the first block ... */
 #define MSGQ_FOLLOW_TEXT 4u /* ... and at this in the others */
@@ -109,7 +109,7 @@ struct msgq_follow {
 
 /* One state of the queue and what has to follow from it; an entry has two, and fills them in turn. */
 struct msgq_root {
-	struct shared64 fields[FIELDS / 2]; /* the even one (32) | the odd one (32) */
+	struct shared64 fields[FIELDS / 2]; /* one of the second half (32) | one of the first (32) */
 	struct shared64 n_follows;
 	struct shared64 is_followed;
 	struct msgq_follow follows[MSGQ_CHANGES];
@@ -158,13 +158,12 @@ struct msgq_record {
  */
 struct msgq_txn {
 	uint64_t guard;
-	uint32_t n;
 	uint32_t now[FIELDS];
 	uint32_t next[FIELDS];
+	uint64_t n;
 	struct {
-		uint32_t index;
-		uint32_t payload;
 		uint64_t old;
+		uint64_t target; /* as in struct msgq_follow */
 	} changes[MSGQ_CHANGES];
 };
 
@@ -175,7 +174,7 @@ struct msgq_call {
 	const struct actor *actor;
 	struct wakes *wakes;
 	uint64_t budget;    /* steps left before the call gives up */
-	bool is_reader;	    /* over a mapping it may not write */
+	uint64_t is_reader; /* 1: over a mapping it may not write; else 0 */
 	bool broken;	    /* something read in this try made no sense: the file's fault, if it holds still */
 	bool is_resident;   /* the entry stays the thread's */
 	bool is_streak;	    /* the thread sent the last time, too, or its entry held nothing */
@@ -195,12 +194,10 @@ struct msgq_output {
 
 /* Where the index leads for a type. */
 struct msgq_path {
-	uint32_t word; /* that refers to the leaf */
-	uint64_t value;
-	uint32_t up_word; /* that refers to the node the word is in; without one 0 */
-	uint64_t up_value;
-	uint32_t node;
-	uint32_t side;
+	uint64_t value;	   /* of the word at its end: a reference, to the leaf if it is complete */
+	uint64_t up_value; /* of the one before that */
+	uint32_t place;	   /* the word: a node's block * 2 + side; MSGQ_NONE: FIELD_TREE */
+	uint32_t up_place;
 	uint32_t last; /* MSGQ_NONE: the index is empty; else the newest message of ... */
 	int64_t type;  /* ... this type */
 };
@@ -267,13 +264,13 @@ static inline struct msgq_header *msgq_header(const struct msgq *queue)
 
 static inline uint32_t msgq_block_word(const struct msgq *queue, uint32_t block, uint32_t word)
 {
-	return (uint32_t)(queue->layout.blocks_off / 8) + block * MSGQ_BLOCK_WORDS + word;
+	return queue->blocks_word + block * MSGQ_BLOCK_WORDS + word;
 }
 
 /* Valid for any block below the bound n_blocks. */
 static inline struct shared64 *msgq_block_at(const struct msgq *queue, uint32_t block)
 {
-	return &queue->mcas.words[msgq_block_word(queue, block, 0)];
+	return &queue->blocks[(size_t)block * MSGQ_BLOCK_WORDS];
 }
 
 static inline uint32_t msgq_entry_word(uint32_t entry, size_t member)
@@ -305,25 +302,24 @@ static inline void msgq_charge(struct msgq_call *call, uint64_t steps)
 	call->budget -= call->budget < steps ? call->budget : steps;
 }
 
-/* For a reader: a word's value once what follows from the root that was begun with is done. */
-uint64_t msgq_foreseen(const struct msgq_call *call, uint32_t word, uint64_t value);
+/* What a versioned word is worth that does not stand for itself. */
+uint64_t msgq_look_again(struct msgq_call *call, const struct shared64 *word, uint64_t value);
 
 /* A versioned word's value, of a word of the file; 0 where it has none, and then the try is broken. */
-static inline uint64_t msgq_look_inside(struct msgq_call *call, uint32_t word)
+static inline uint64_t msgq_look_at(struct msgq_call *call, const struct shared64 *word)
 {
-	uint64_t value = shared64_load(&call->queue->mcas.words[word]);
+	uint64_t value = shared64_load(word);
 
-	if (!mcas_is_mark(value))
-		return call->is_reader ? msgq_foreseen(call, word, value) : value;
-	call->broken = true;
-	return 0;
+	if (__builtin_expect((value | call->is_reader) & 1, 0))
+		return msgq_look_again(call, word, value);
+	return value;
 }
 
 /* The same of any word. */
 static inline uint64_t msgq_look(struct msgq_call *call, uint32_t word)
 {
 	if (word < call->queue->mcas.n_words)
-		return msgq_look_inside(call, word);
+		return msgq_look_at(call, &call->queue->mcas.words[word]);
 	call->broken = true;
 	return 0;
 }
@@ -342,7 +338,7 @@ static inline uint64_t msgq_block_look(struct msgq_call *call, uint32_t block, u
 {
 	if (!msgq_block_ok(call, block))
 		return 0;
-	return msgq_look_inside(call, msgq_block_word(call->queue, block, word));
+	return msgq_look_at(call, &msgq_block_at(call->queue, block)[word]);
 }
 
 static inline uint64_t msgq_block_plain(struct msgq_call *call, uint32_t block, uint32_t word)
@@ -368,6 +364,14 @@ static inline uint32_t msgq_next(struct msgq_call *call, uint32_t block)
 	return next - NEXT_BASE + 1;
 }
 
+/* The one before it, likewise; what the first one's previous says is left as it was. */
+static inline uint32_t msgq_previous(struct msgq_call *call, uint32_t block)
+{
+	if (block + 1 == call->txn.now[FIELD_HEAD])
+		return 0;
+	return mcas_payload(msgq_block_look(call, block, BLOCK_PREVIOUS));
+}
+
 /* Changes an mcas word of a block that belongs to the call alone. */
 static inline void msgq_block_own(struct msgq_call *call, uint32_t block, uint32_t word,
 				  uint32_t payload)
@@ -385,9 +389,8 @@ static inline void msgq_change(struct msgq_call *call, uint32_t word, uint64_t o
 		call->broken = true; /* no honest queue needs as many */
 		return;
 	}
-	txn->changes[txn->n].index = word;
-	txn->changes[txn->n].payload = payload;
-	txn->changes[txn->n++].old = old;
+	txn->changes[txn->n].old = old;
+	txn->changes[txn->n++].target = (uint64_t)payload << 32 | word;
 }
 
 /* Looks at a word and changes it. */
@@ -437,8 +440,16 @@ static inline bool msgq_may_wake(const struct msgq_call *call, uint32_t n)
 /* Fills call and empties wakes.  DONE, or REMAP or E_CORRUPT, to be returned. */
 int msgq_begin(struct msgq_call *call, struct msgq *queue, const struct actor *actor,
 	       struct wakes *wakes);
+/* Why the file has another size than it was bound with. */
+int msgq_judge_mapping(const struct msgq_call *call);
 /* DONE while the file has the size it was bound with; otherwise REMAP or E_CORRUPT. */
-int msgq_check_mapping(const struct msgq_call *call);
+static inline int msgq_check_mapping(const struct msgq_call *call)
+{
+	uint64_t bound = call->queue->layout.qbytes_max;
+
+	return shared64_load(&call->header->qbytes_max) == bound ? MSGQ_DONE
+								  : msgq_judge_mapping(call);
+}
 /* What is wrong with a block that is not there: REMAP or E_CORRUPT. */
 int msgq_lost(const struct msgq_call *call);
 uint32_t msgq_backed_blocks(const struct msgq *queue);
@@ -458,20 +469,58 @@ int msgq_txn_commit(struct msgq_call *call);
 
 /* --- msgq-block.c */
 
+/* Of the entries its thread may keep, the one that it keeps. */
+bool msgq_entry_search(struct msgq_call *call);
+
+static inline bool msgq_entry_is_own(struct msgq_call *call, uint32_t index)
+{
+	const struct msgq_entry *entry = &call->header->entries[index];
+	uint64_t thread;
+
+	if (shared64_load(&entry->owner) != call->actor->client)
+		return false;
+	thread = shared64_load(&entry->thread);
+	if ((thread & ~THREAD_SENT) != (uint64_t)call->hint + 1) /* none is MSGQ_HINT_NONE's */
+		return false;
+	call->entry = index;
+	call->is_streak = thread & THREAD_SENT;
+	call->is_resident = true;
+	return true;
+}
+
 /* True if the call has an entry, as its thread keeps one. */
-bool msgq_entry_find(struct msgq_call *call);
+static inline bool msgq_entry_find(struct msgq_call *call)
+{
+	return call->entry != MSGQ_NONE || msgq_entry_is_own(call, call->hint % MSGQ_KEPT * 2) ||
+	       msgq_entry_search(call);
+}
+
 int msgq_entry_claim_new(struct msgq_call *call, bool may_grow);
 /* DONE, E_BUSY, or if it may: GROW. */
 static inline int msgq_entry_claim(struct msgq_call *call, bool may_grow)
 {
-	return call->entry != MSGQ_NONE || msgq_entry_find(call)
-		       ? MSGQ_DONE
-		       : msgq_entry_claim_new(call, may_grow);
+	return msgq_entry_find(call) ? MSGQ_DONE : msgq_entry_claim_new(call, may_grow);
 }
+
 /* For the thread's next call: what this one was. */
-void msgq_entry_note(struct msgq_call *call, bool has_sent);
-/* Ends the call's use of its entry; one that is not kept is emptied first. */
-void msgq_entry_leave(struct msgq_call *call);
+static inline void msgq_entry_note(struct msgq_call *call, bool has_sent)
+{
+	if (call->is_resident && call->is_streak != has_sent)
+		shared64_store(&call->header->entries[call->entry].thread,
+			       ((uint64_t)call->hint + 1) | (has_sent ? THREAD_SENT : 0));
+}
+
+/* Gives back an entry that is not kept: it is emptied first. */
+void msgq_entry_release(struct msgq_call *call);
+
+/* Ends the call's use of its entry. */
+static inline void msgq_entry_leave(struct msgq_call *call)
+{
+	if (call->entry != MSGQ_NONE && !call->is_resident)
+		msgq_entry_release(call);
+	call->entry = MSGQ_NONE;
+}
+
 /* Frees what an entry holds.  DONE or an outcome. */
 int msgq_entry_empty(struct msgq_call *call, uint32_t entry);
 /* Adds to the change that a chain becomes free. */
@@ -488,8 +537,11 @@ int msgq_text_copy(struct msgq_call *call, uint32_t block, void *text, uint64_t 
 
 /* Where the index leads for a type; where its path ends at another type, that one's. */
 void msgq_index_find(struct msgq_call *call, int64_t type, struct msgq_path *ret_path);
-/* The same for the lowest type. */
+/* The same for the lowest type, and for that of a message that is in the queue. */
 void msgq_index_lowest(struct msgq_call *call, struct msgq_path *ret_path);
+void msgq_index_locate(struct msgq_call *call, int64_t type, struct msgq_path *ret_path);
+/* The oldest message of the type a path leads to, + 1. */
+uint32_t msgq_index_oldest(struct msgq_call *call, const struct msgq_path *path);
 /* Adds to the change that a message enters.  DONE; NODE: that takes a node, and there is none. */
 int msgq_index_insert(struct msgq_call *call, const struct msgq_offer *offer);
 /* Adds to the change that the oldest message of its type leaves; a node left over is the entry's. */
@@ -518,7 +570,14 @@ int msgq_publish(struct msgq_call *call, const struct msgq_offer *offer);
 
 /* Registers the call as a sleeper, as of the change begun.  WAITING, AGAIN, GROW, E_NOMEM, ... */
 int msgq_register(struct msgq_call *call, enum msgq_kind kind, const struct msgq_want *want);
-void msgq_register_end(struct msgq_call *call, int outcome, struct msgq_sleeper *ret_sleeper);
+void msgq_register_done(struct msgq_call *call, int outcome, struct msgq_sleeper *ret_sleeper);
+static inline void msgq_register_end(struct msgq_call *call, int outcome,
+				     struct msgq_sleeper *ret_sleeper)
+{
+	if (call->sleeper != MSGQ_NONE)
+		msgq_register_done(call, outcome, ret_sleeper);
+}
+
 /* Sleeping receivers that match a type.  DONE, E_BUSY. */
 int msgq_pick_receivers(struct msgq_call *call, int64_t type, struct msgq_picks *picks);
 /* Keeps the list sorted by age, and the oldest when it is full. */

@@ -11,7 +11,7 @@
 static void unlink_message(struct msgq_call *call, uint32_t block)
 {
 	uint32_t next = msgq_next(call, block); /* as head and previous have it */
-	uint32_t previous = mcas_payload(msgq_block_look(call, block, BLOCK_PREVIOUS));
+	uint32_t previous = msgq_previous(call, block);
 
 	if (previous == 0)
 		call->txn.next[FIELD_HEAD] = next;
@@ -19,7 +19,7 @@ static void unlink_message(struct msgq_call *call, uint32_t block)
 		msgq_set_block(call, previous - 1, BLOCK_NEXT, next - 1 + NEXT_BASE);
 	if (next == 0)
 		call->txn.next[FIELD_TAIL] = previous;
-	else
+	else if (previous != 0)
 		msgq_set_block(call, next - 1, BLOCK_PREVIOUS, previous);
 }
 
@@ -32,7 +32,7 @@ static void skip_move(struct msgq_call *call, const struct msgq_found *found)
 		return;
 	next = msgq_next(call, found->block);
 	if (next == 0) /* it was the last: the run goes as far as the one before it */
-		next = mcas_payload(msgq_block_look(call, found->block, BLOCK_PREVIOUS));
+		next = msgq_previous(call, found->block);
 	call->txn.next[FIELD_SKIP] = next;
 }
 

@@ -280,8 +280,7 @@ static bool queue_tally(struct msgq_call *call, struct tally *tally)
 	uint64_t cbytes = 0, length;
 
 	for (n = 0; next != 0; n++) {
-		if (n >= count ||
-		    mcas_payload(msgq_block_look(call, next - 1, BLOCK_PREVIOUS)) != before)
+		if (n >= count || msgq_previous(call, next - 1) != before)
 			return false;
 		length = msgq_block_plain(call, next - 1, BLOCK_LENGTH);
 		arrival = (uint32_t)(length >> 32);

@@ -40,7 +40,7 @@ static int found_fill(struct msgq_call *call, uint32_t block, struct msgq_found 
 static int found_at(struct msgq_call *call, uint32_t block, struct msgq_found *found)
 {
 	(void)found_fill(call, block, found);
-	msgq_index_find(call, found->type, &found->path);
+	msgq_index_locate(call, found->type, &found->path);
 	if (found->path.type != found->type)
 		call->broken = true;
 	return MSGQ_DONE;
@@ -49,9 +49,7 @@ static int found_at(struct msgq_call *call, uint32_t block, struct msgq_found *f
 /* The oldest message of the type that found's path leads to. */
 static int found_first(struct msgq_call *call, struct msgq_found *found)
 {
-	uint64_t same = msgq_block_look(call, found->path.last, BLOCK_SAME);
-
-	return found_fill(call, mcas_payload(same) - 1, found);
+	return found_fill(call, msgq_index_oldest(call, &found->path) - 1, found);
 }
 
 /* Remembers that up to this message all are of the head's type.  AGAIN, or an outcome. */

@@ -71,7 +71,7 @@ static void link_before(struct msgq_call *call, uint32_t block, uint32_t later)
 		uint32_t word = msgq_block_word(call->queue, later - 1, BLOCK_PREVIOUS);
 		uint64_t previous = msgq_look(call, word);
 
-		before = mcas_payload(previous);
+		before = msgq_previous(call, later - 1);
 		msgq_block_own(call, block, BLOCK_NEXT, later - 1 + NEXT_BASE);
 		msgq_change(call, word, previous, block + 1);
 	} else {

@@ -50,12 +50,12 @@ void msgq_root_format(struct msgq_header *header, uint32_t qbytes)
 {
 	struct msgq_root *root = (struct msgq_root *)(void *)((uint8_t *)header + MSGQ_PAGE);
 
-	shared64_store(&root->fields[FIELD_QBYTES / 2], (uint64_t)qbytes << 32);
+	shared64_store(&root->fields[FIELD_QBYTES - FIELDS / 2], (uint64_t)qbytes << 32);
 	shared64_store(&root->is_followed, 1);
 	shared64_store(&header->guard, UINT64_C(1) << ROOT_BITS);
 }
 
-STATIC_ASSERT(FIELD_QBYTES % 2 == 1);
+STATIC_ASSERT(FIELD_QBYTES >= FIELDS / 2);
 
 uint32_t msgq_progress(const struct msgq *queue)
 {
@@ -68,15 +68,17 @@ static void root_read(struct msgq_call *call, const struct msgq_root *root)
 	uint32_t i;
 	uint64_t pair;
 
+#pragma GCC unroll 4
 	for (i = 0; i < FIELDS / 2; i++) {
 		pair = shared64_load(&root->fields[i]);
-		txn->now[2 * i] = txn->next[2 * i] = (uint32_t)pair;
-		txn->now[2 * i + 1] = txn->next[2 * i + 1] = (uint32_t)(pair >> 32);
+		txn->now[i] = txn->next[i] = (uint32_t)pair;
+		txn->now[FIELDS / 2 + i] = txn->next[FIELDS / 2 + i] = (uint32_t)(pair >> 32);
 	}
 }
 
 /* Carries out what follows from a root, as long as the guard names it. */
-static void root_follow(struct msgq_call *call, const struct msgq_root *root, uint64_t guard)
+static __attribute__((noinline)) void root_follow(struct msgq_call *call,
+						  const struct msgq_root *root, uint64_t guard)
 {
 	struct mcas *mcas = &call->queue->mcas;
 	uint64_t n = shared64_load(&root->n_follows), old, target;
@@ -95,29 +97,38 @@ static void root_follow(struct msgq_call *call, const struct msgq_root *root, ui
 }
 
 /* Who may not write keeps in mind what follows from a root. */
-static void root_foresee(struct msgq_call *call, const struct msgq_root *root)
+static __attribute__((noinline)) void root_foresee(struct msgq_call *call,
+						   const struct msgq_root *root)
 {
-	uint64_t n = shared64_load(&root->n_follows), target;
+	uint64_t n = shared64_load(&root->n_follows);
 	uint32_t i;
 
 	for (i = 0; i < n && i < MSGQ_CHANGES; i++) {
-		target = shared64_load(&root->follows[i].target);
 		call->txn.changes[i].old = shared64_load(&root->follows[i].old);
-		call->txn.changes[i].index = (uint32_t)target;
-		call->txn.changes[i].payload = mcas_payload(target);
+		call->txn.changes[i].target = shared64_load(&root->follows[i].target);
 	}
 	call->txn.n = i;
 }
 
-uint64_t msgq_foreseen(const struct msgq_call *call, uint32_t word, uint64_t value)
+/* For a reader: a word's value once what follows from the root that was begun with is done. */
+static uint64_t word_foreseen(const struct msgq_call *call, const struct shared64 *word, uint64_t value)
 {
-	uint32_t i;
+	uint32_t index = (uint32_t)(word - call->queue->mcas.words), i;
 
 	for (i = 0; i < call->txn.n; i++) {
-		if (call->txn.changes[i].index == word && call->txn.changes[i].old == value)
-			return mcas_next(value, call->txn.changes[i].payload);
+		if ((uint32_t)call->txn.changes[i].target == index &&
+		    call->txn.changes[i].old == value)
+			return mcas_next(value, mcas_payload(call->txn.changes[i].target));
 	}
 	return value;
+}
+
+uint64_t msgq_look_again(struct msgq_call *call, const struct shared64 *word, uint64_t value)
+{
+	if (!mcas_is_mark(value))
+		return word_foreseen(call, word, value);
+	call->broken = true;
+	return 0;
 }
 
 void msgq_txn_begin(struct msgq_call *call)
@@ -160,30 +171,32 @@ int msgq_txn_judge(struct msgq_call *call, int outcome)
 static void root_fill(const struct msgq_call *call, struct msgq_root *root)
 {
 	const struct msgq_txn *txn = &call->txn;
-	uint32_t i;
+	uint64_t n = txn->n, i;
 
+#pragma GCC unroll 4
 	for (i = 0; i < FIELDS / 2; i++)
 		shared64_store(&root->fields[i],
-			       (uint64_t)txn->next[2 * i + 1] << 32 | txn->next[2 * i]);
-	for (i = 0; i < txn->n; i++) {
+			       (uint64_t)txn->next[FIELDS / 2 + i] << 32 | txn->next[i]);
+	for (i = 0; i < n; i++) {
 		shared64_store(&root->follows[i].old, txn->changes[i].old);
-		shared64_store(&root->follows[i].target,
-			       (uint64_t)txn->changes[i].payload << 32 | txn->changes[i].index);
+		shared64_store(&root->follows[i].target, txn->changes[i].target);
 	}
-	shared64_store(&root->n_follows, txn->n);
+	shared64_store(&root->n_follows, n);
 	shared64_store(&root->is_followed, 0);
 }
 
 /* Carries out the call's own commit. */
 static void commit_follow(const struct msgq_call *call)
 {
-	uint32_t own = ENTRY_HELD(call->entry), i;
+	struct shared64 *words = call->queue->mcas.words;
+	uint32_t own = ENTRY_HELD(call->entry);
+	uint64_t n = call->txn.n, i;
 
-	for (i = 0; i < call->txn.n; i++) {
-		uint32_t index = call->txn.changes[i].index;
-		struct shared64 *word = &call->queue->mcas.words[index];
-		uint64_t old = call->txn.changes[i].old;
-		uint64_t next = mcas_next(old, call->txn.changes[i].payload);
+	for (i = 0; i < n; i++) {
+		uint64_t old = call->txn.changes[i].old, target = call->txn.changes[i].target;
+		uint64_t next = mcas_next(old, mcas_payload(target));
+		uint32_t index = (uint32_t)target;
+		struct shared64 *word = &words[index];
 
 		if (index - own < ENTRY_WORDS)
 			shared64_store(word, next); /* (e) */

@@ -71,10 +71,8 @@ int msgq_register(struct msgq_call *call, enum msgq_kind kind, const struct msgq
 	return outcome == MSGQ_DONE ? MSGQ_WAITING : outcome;
 }
 
-void msgq_register_end(struct msgq_call *call, int outcome, struct msgq_sleeper *ret_sleeper)
+void msgq_register_done(struct msgq_call *call, int outcome, struct msgq_sleeper *ret_sleeper)
 {
-	if (call->sleeper == MSGQ_NONE)
-		return;
 	if (outcome != MSGQ_WAITING) {
 		sleeper_release(&call->queue->sleepers, call->sleeper);
 		call->sleeper = MSGQ_NONE;

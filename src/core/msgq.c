@@ -10,11 +10,12 @@
  *  1. The header names the layout; an entry without an owner holds nothing; no sleeper without an
  *     owner sleeps.
  *  2. The queue is the messages that head and each message's next lead to, as far as the tail, and tail
- *     and each previous lead back, in the order in which they came.  Their number is count; their lengths
- *     add up to the bytes.
+ *     and each previous lead back, as far as the head, in the order in which they came.  Their number is
+ *     count; their lengths add up to the bytes.
  *  3. A message is a chain of exactly as many blocks as its length needs.
  *  4. The index leads to the newest message of each type, and its ring has all of them, in their
- *     order; a node's two sides differ in its bit and agree in all above it.
+ *     order, from the oldest on, which it leads to or, where there is but one type, is the head; a node's two sides differ in its bit and agree in all above it, with each other and with
+ *     the type the node has.
  *  5. The free list starts at the free field and ends at the first block that was never used, from
  *     which on every block is free and leads, by NEXT_IMPLICIT, to the one after it.  So a file that
  *     is made larger has more free blocks without any change to the list.
@@ -112,6 +113,8 @@ static void queue_attach(struct msgq *queue, void *base, const struct msgq_layou
 
 	queue->base = base;
 	queue->layout = *layout;
+	queue->blocks = (struct shared64 *)(void *)((uint8_t *)base + layout->blocks_off);
+	queue->blocks_word = (uint32_t)(layout->blocks_off / 8);
 	mcas_init(&queue->mcas, base, layout->size, layout->slots_off);
 	queue->sleepers = (struct sleepers){
 		.mcas = &queue->mcas,
@@ -177,7 +180,7 @@ int msgq_begin(struct msgq_call *call, struct msgq *queue, const struct actor *a
 	return msgq_check_mapping(call);
 }
 
-int msgq_check_mapping(const struct msgq_call *call)
+int msgq_judge_mapping(const struct msgq_call *call)
 {
 	uint64_t bound = call->queue->layout.qbytes_max;
 	uint64_t qbytes_max = shared64_load(&call->header->qbytes_max);

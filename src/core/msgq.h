@@ -58,6 +58,8 @@ struct msgq {
 	struct sleepers sleepers;
 	struct msgq_layout layout;
 	uint8_t *base;
+	struct shared64 *blocks; /* as layout says */
+	uint32_t blocks_word;
 };
 
 /*
