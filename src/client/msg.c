@@ -333,6 +333,11 @@ static __attribute__((noinline)) int msg_send_blocked(struct msg_call *call)
 	return r;
 }
 
+static inline int msg_open(void)
+{
+	return CLIENT_LIKELY(atomic_load(&ns_registry) != NULL) ? 0 : ns_open(false);
+}
+
 static int msg_prepare(void)
 {
 	if (CLIENT_UNLIKELY(client_thread.sleeping != NULL))
@@ -351,7 +356,7 @@ int msg_send(int id, const void *message, size_t size, int flags)
 	if (!probe_readable(message, sizeof(type)))
 		return -EFAULT;
 	memcpy(&type, message, sizeof(type));
-	r = ns_open(false);
+	r = msg_open();
 	if (r < 0)
 		return r;
 	if (size > ipc_msgmax() || id < 0 || type < 1)
@@ -438,7 +443,7 @@ ssize_t msg_receive(int id, void *message, size_t size, long type, int flags)
 		return -EINVAL;
 	if (call.is_copy && !probe_readable(message, sizeof(type)))
 		return -EFAULT;
-	r = ns_open(false);
+	r = msg_open();
 	if (r == 0)
 		r = msg_prepare();
 	if (r < 0)

@@ -44,55 +44,64 @@ static inline uint32_t reference_block(uint32_t reference)
 	return (reference & REFERENCE_MASK) - NEXT_BASE;
 }
 
-static inline uint32_t place_of(uint32_t node, uint32_t side)
+static inline uint32_t place_node(uint32_t place)
 {
-	return node * 2 + side;
+	return place / 2 - NEXT_BASE;
+}
+
+static inline uint32_t place_side(uint32_t place)
+{
+	return place % 2;
 }
 
 /* Changes what a place leads to. */
 static void place_change(struct msgq_call *call, uint32_t place, uint64_t value, uint32_t reference)
 {
-	if (place == MSGQ_NONE)
+	if (place == 0)
 		call->txn.next[FIELD_TREE] = reference;
 	else
-		msgq_change(call, msgq_block_word(call->queue, place / 2, BLOCK_NEXT + place % 2), value,
-			    reference);
+		msgq_change(call, msgq_block_word(call->queue, place_node(place),
+						  BLOCK_NEXT + place_side(place)),
+			    value, reference);
 }
 
 /*
  * Goes down towards a type.  To a leaf: by the deciding bits alone; or, if it is to be entered, until the
  * type does not belong below what comes next.  Each level is below the one before, or the try is broken.
+ * What a step waits for is kept short: no reader comes here, and marks are looked for at the end.
  */
 static inline __attribute__((always_inline)) void
 path_descend(struct msgq_call *call, uint64_t type, bool is_entering, struct msgq_path *path)
 {
-	uint64_t value = (uint64_t)call->txn.now[FIELD_TREE] << 32, up_value = 0, other = 0;
-	uint32_t place = MSGQ_NONE, up_place = MSGQ_NONE, above = TYPE_BITS + 1, level, block, side;
+	const struct shared64 *origin = call->queue->blocks - NEXT_BASE * MSGQ_BLOCK_WORDS, *words;
+	uint64_t value = (uint64_t)call->txn.now[FIELD_TREE] << 32, up_value = 0, other = 0, all = 0;
+	uint64_t n_blocks = call->queue->layout.n_blocks, sides = type << 1, at, level;
+	uint64_t place = 0, up_place = 0, above = TYPE_BITS + 1;
 
-	while ((level = reference_level(mcas_payload(value))) > 0) {
-		const struct shared64 *words;
-
-		block = reference_block(mcas_payload(value));
-		if (level >= above || block >= call->queue->layout.n_blocks) {
+	while ((level = value >> (32 + LEVEL_SHIFT)) > 0) {
+		at = value >> 32 & REFERENCE_MASK;
+		if (level >= above || at - NEXT_BASE >= n_blocks) {
 			call->broken = true;
 			break;
 		}
-		words = msgq_block_at(call->queue, block);
+		words = origin + at * MSGQ_BLOCK_WORDS;
 		if (is_entering) {
 			other = shared64_load(&words[BLOCK_TYPE]);
 			if ((type ^ other) >> level != 0)
 				break;
 		}
 		above = level;
-		side = (uint32_t)(type >> (level - 1)) & 1;
 		up_place = place;
 		up_value = value;
-		place = place_of(block, side);
-		value = msgq_look_at(call, &words[BLOCK_NEXT + side]);
+		place = at * 2 + (sides >> level & 1);
+		value = shared64_load(&words[BLOCK_NEXT + (sides >> level & 1)]);
+		all |= value;
 	}
-	path->place = place;
+	if (mcas_is_mark(all))
+		call->broken = true;
+	path->place = (uint32_t)place;
 	path->value = value;
-	path->up_place = up_place;
+	path->up_place = (uint32_t)up_place;
 	path->up_value = up_value;
 	path->type = (int64_t)other;
 }
@@ -103,7 +112,7 @@ static inline void path_end(struct msgq_call *call, struct msgq_path *path)
 	uint32_t reference = mcas_payload(path->value);
 
 	path->last = MSGQ_NONE;
-	if (reference == 0 && path->place != MSGQ_NONE)
+	if (reference == 0 && path->place != 0)
 		call->broken = true;
 	if (reference == 0)
 		return;
@@ -137,7 +146,7 @@ void msgq_index_locate(struct msgq_call *call, int64_t type, struct msgq_path *r
 		return;
 	}
 	/* Without a look at the newest, which its sender may be writing to. */
-	ret_path->place = ret_path->up_place = MSGQ_NONE;
+	ret_path->place = ret_path->up_place = 0;
 	ret_path->value = ret_path->up_value = 0;
 	ret_path->last = reference_block(reference);
 	ret_path->type = type;
@@ -145,7 +154,7 @@ void msgq_index_locate(struct msgq_call *call, int64_t type, struct msgq_path *r
 
 uint32_t msgq_index_oldest(struct msgq_call *call, const struct msgq_path *path)
 {
-	if (path->place == MSGQ_NONE)
+	if (path->place == 0)
 		return call->txn.now[FIELD_HEAD];
 	return mcas_payload(msgq_block_look(call, path->last, BLOCK_SAME));
 }
@@ -198,7 +207,7 @@ static void leaf_insert(struct msgq_call *call, const struct msgq_path *path,
 	msgq_block_own(call, node, BLOCK_NEXT + 1 - side, mcas_payload(path->value));
 	shared64_store(&msgq_block_at(call->queue, node)[BLOCK_TYPE], type);
 	msgq_block_own(call, offer->block, BLOCK_SAME, offer->block + 1);
-	if (path->place == MSGQ_NONE && path->last != MSGQ_NONE)
+	if (path->place == 0 && path->last != MSGQ_NONE)
 		msgq_set_block(call, path->last, BLOCK_SAME, call->txn.now[FIELD_HEAD]);
 	place_change(call, path->place, path->value, node_reference(node, differing));
 }
@@ -243,14 +252,14 @@ int msgq_index_insert(struct msgq_call *call, const struct msgq_offer *offer)
 /* Takes a leaf out, and with it the node above it. */
 static void leaf_remove(struct msgq_call *call, const struct msgq_path *path)
 {
-	uint32_t node = path->place / 2, other;
+	uint32_t node = place_node(path->place), other;
 	uint64_t own;
 
-	if (path->place == MSGQ_NONE) {
+	if (path->place == 0) {
 		place_change(call, path->place, path->value, 0);
 		return;
 	}
-	other = mcas_payload(msgq_block_look(call, node, BLOCK_NEXT + 1 - path->place % 2));
+	other = mcas_payload(msgq_block_look(call, node, BLOCK_NEXT + 1 - place_side(path->place)));
 	if (other == 0)
 		call->broken = true;
 	place_change(call, path->up_place, path->up_value, other);
@@ -267,7 +276,7 @@ void msgq_index_remove(struct msgq_call *call, uint32_t block, const struct msgq
 		call->broken = true;
 	else if (path->last == block)
 		leaf_remove(call, path);
-	else if (path->place != MSGQ_NONE)
+	else if (path->place != 0)
 		msgq_set_block(call, path->last, BLOCK_SAME,
 			       mcas_payload(msgq_block_look(call, block, BLOCK_SAME)));
 }

@@ -196,7 +196,7 @@ struct msgq_output {
 struct msgq_path {
 	uint64_t value;	   /* of the word at its end: a reference, to the leaf if it is complete */
 	uint64_t up_value; /* of the one before that */
-	uint32_t place;	   /* the word: a node's block * 2 + side; MSGQ_NONE: FIELD_TREE */
+	uint32_t place;	   /* the word: (a node's block + NEXT_BASE) * 2 + side; 0: FIELD_TREE */
 	uint32_t up_place;
 	uint32_t last; /* MSGQ_NONE: the index is empty; else the newest message of ... */
 	int64_t type;  /* ... this type */
