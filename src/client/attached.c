@@ -135,8 +135,10 @@ static void attached_tell(int32_t id)
 		.object = {.kind = IPC_KIND_SHM, .id = id},
 	};
 
-	if (attached_is_dest(id))
-		conn_notice(&notice, true);
+	if (!attached_is_dest(id))
+		return;
+	backing_removed(id);
+	conn_notice(&notice, true);
 }
 
 void attached_announce(int32_t id)

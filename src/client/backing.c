@@ -8,6 +8,9 @@
  *  2. A file that is kept is locked exactly while this process has mappings of it, each whole; the
  *     last to go gives the lock back.
  *  3. So before a fork, and when a mapping is split or moved, the file is closed and falls under 1.
+ *  4. An open file that is or was kept has a lock of another sort (SHM_KEPT_OFFSET) as long as it lives.
+ *     A child that nobody knows of, made by an instruction of the program's own, may have it mapped when 2
+ *     has given its lock back: by this one the daemon knows that it has to look.
  */
 #include "client/backing.h"
 
@@ -61,6 +64,12 @@ void backing_drop(void)
 	backing_last_id = -1;
 }
 
+void backing_removed(int32_t id)
+{
+	if (backing_kept.id == id && backing_kept.n_mapped == 0)
+		backing_drop();
+}
+
 void backing_ended(uint32_t number)
 {
 	if (number == 0 || number != backing_kept.backing.number || --backing_kept.n_mapped > 0)
@@ -92,13 +101,22 @@ static int backing_open_file(const struct registry_object *object, uint32_t need
 	}
 }
 
+/* 4. */
+static bool backing_mark_kept(int fd)
+{
+	struct flock lock = {
+		.l_type = F_RDLCK, .l_whence = SEEK_SET, .l_start = SHM_KEPT_OFFSET, .l_len = 1 };
+
+	return raw_call3(SYS_fcntl, fd, F_OFD_SETLK, &lock) == 0;
+}
+
 static void backing_keep(struct backing *backing, int32_t id, uint64_t live, uint32_t need)
 {
 	long mark = BACKING_MARK_MIN + (long)(clock_monotonic_ns() & (uint64_t)(BACKING_MARK_MIN - 1));
 
 	backing_drop();
 	backing->fd = conn_move_high(backing->fd);
-	if (raw_call3(SYS_lseek, backing->fd, mark, SEEK_SET) != mark)
+	if (raw_call3(SYS_lseek, backing->fd, mark, SEEK_SET) != mark || !backing_mark_kept(backing->fd))
 		return;
 	backing->number = ++backing_numbers == 0 ? ++backing_numbers : backing_numbers;
 	backing_kept = (struct backing_kept){
@@ -162,5 +180,5 @@ void backing_close(const struct backing *backing, bool is_mapped)
 	else if (is_mapped)
 		backing_kept.n_mapped++;
 	else if (backing_kept.n_mapped == 0)
-		(void)raw_call2(SYS_flock, backing->fd, LOCK_UN);
+		backing_drop();
 }

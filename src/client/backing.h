@@ -28,6 +28,8 @@ int backing_lock(const struct backing *backing, int32_t id);
 void backing_close(const struct backing *backing, bool is_mapped);
 /* One of the mappings made of the file with this number has gone. */
 void backing_ended(uint32_t number);
+/* A segment is to go: its file is not kept for later. */
+void backing_removed(int32_t id);
 /* What is kept is closed: a mapping of it will be in another process too, or is no longer whole. */
 void backing_drop(void);
 

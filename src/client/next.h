@@ -24,6 +24,8 @@ _Noreturn void __longjmp_chk(jmp_buf environment, int value);
 
 #define NEXT_FUNCTIONS(entry) \
 	entry(fork) \
+	entry(_Fork) \
+	entry(clone) \
 	entry(quick_exit) \
 	entry(unshare) \
 	entry(munmap) \

@@ -377,6 +377,14 @@ static int shm_set_locked(int id, bool locked)
 	return r < 0 ? r : -reply.reply.error;
 }
 
+static int shm_remove(int id)
+{
+	process_lock();
+	backing_removed(id);
+	process_unlock();
+	return ipc_remove(IPC_KIND_SHM, id);
+}
+
 int shm_control(int id, int command, struct shmid_ds *argument)
 {
 	int r;
@@ -398,7 +406,7 @@ int shm_control(int id, int command, struct shmid_ds *argument)
 	case IPC_SET:
 		return shm_control_set(id, argument);
 	case IPC_RMID:
-		return ipc_remove(IPC_KIND_SHM, id);
+		return shm_remove(id);
 	case SHM_LOCK:
 	case SHM_UNLOCK:
 		return shm_set_locked(id, command == SHM_LOCK);

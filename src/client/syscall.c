@@ -19,19 +19,23 @@
 #include <sys/shm.h>
 #include <unistd.h>
 
+#include "client/clone.h"
 #include "client/cred.h"
 #include "sys/raw.h"
 
 enum { SYSCALL_ARGUMENTS = 6 };
 
-static long syscall_pass(long number, const long *a)
+static long syscall_result(long result)
 {
-	long result = raw_call6(number, a[0], a[1], a[2], a[3], a[4], a[5]);
-
 	if (result >= 0 || result < -4095)
 		return result;
 	errno = (int)-result;
 	return -1;
+}
+
+static long syscall_pass(long number, const long *a)
+{
+	return syscall_result(raw_call6(number, a[0], a[1], a[2], a[3], a[4], a[5]));
 }
 
 static long syscall_identity(long number, const long *a)
@@ -89,6 +93,10 @@ __attribute__((visibility("default"))) long syscall(long number, ...)
 		return (long)mmap((void *)a[0], (size_t)a[1], (int)a[2], (int)a[3], (int)a[4], a[5]);
 	case SYS_mremap:
 		return (long)mremap((void *)a[0], (size_t)a[1], (size_t)a[2], (int)a[3], (void *)a[4]);
+	case SYS_fork:
+	case SYS_clone:
+	case SYS_clone3:
+		return syscall_result(clone_call(number, a));
 	case SYS_unshare:
 		return unshare((int)a[0]);
 	case SYS_setuid:

@@ -101,6 +101,9 @@
  */
 #define SHM_LEASE_NS 10000000u
 
+/* The byte of a segment's file, far behind its end, that who keeps it open has a shared lock of (F_OFD_SETLK). */
+#define SHM_KEPT_OFFSET (INT64_C(1) << 62)
+
 /* Objects a process may have touched without the daemon having to search all of them at its death. */
 #define LEDGER_USES_MAX 4096u
 

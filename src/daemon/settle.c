@@ -43,6 +43,8 @@ struct settle_sum {
 	bool is_cut;       /* no more lists: one was too long, or all together took too much time */
 	uint64_t begin_ns; /* of our own time, when the first one was looked at */
 	bool is_mapped; /* by anybody: otherwise there is no child to look for */
+	bool is_kept;   /* if not mapped: by a child that nobody has told of, perhaps */
+	bool is_last;   /* it goes if there is nobody */
 	struct ipc_owner owner;
 	struct ledger_sum total;
 };
@@ -240,6 +242,15 @@ static bool sum_is_locked(int fd)
 	return false; /* now it is ours */
 }
 
+/* True if some process keeps the file open (client/backing.c). */
+static bool sum_is_kept(int fd)
+{
+	struct flock look = {
+		.l_type = F_WRLCK, .l_whence = SEEK_SET, .l_start = SHM_KEPT_OFFSET, .l_len = 1 };
+
+	return fcntl(fd, F_OFD_GETLK, &look) < 0 || look.l_type != F_UNLCK;
+}
+
 /* Looks for orphans among all processes, unless that has been done too often in this second. */
 static bool sum_search(struct daemon *daemon, const struct process_file *file)
 {
@@ -270,10 +281,12 @@ static uint32_t sum_unknown(struct settle_sum *sum)
 	struct daemon *daemon = sum->daemon;
 	uint32_t n = 0;
 
-	if (sum_search(daemon, &sum->file))
+	if (sum_search(daemon, &sum->file)) {
 		n = orphans_count(&daemon->orphans, &daemon->clients, &daemon->ns.registry,
 				  &sum->file);
-	return u32_max(n, 1);
+		daemon->held.is_searched = true;
+	}
+	return sum->is_mapped ? u32_max(n, 1) : n;
 }
 
 static void sum_all(struct settle_sum *sum)
@@ -288,15 +301,15 @@ static void sum_all(struct settle_sum *sum)
 			 ": its ledger was cut short", client->client, client->pid);
 		clients_lose_ledger(client);
 	}
-	if (!sum->is_mapped)
+	if (!sum->is_mapped && !sum->is_kept)
 		return;
-	if (daemon->orphans.is_incomplete &&
+	if (sum->is_mapped && daemon->orphans.is_incomplete &&
 	    sum_search(daemon, &(struct process_file){0}))
 		daemon->orphans.is_incomplete = false;
 	orphans.n_attached = orphans_count(&daemon->orphans, &daemon->clients,
 					   &daemon->ns.registry, &sum->file);
 	sum_add(&sum->total, &orphans);
-	if (sum->total.n_attached == 0)
+	if (sum->total.n_attached == 0 && (sum->is_mapped || (sum->is_last && !daemon->held.is_searched)))
 		sum->total.n_attached = sum_unknown(sum);
 }
 
@@ -336,6 +349,7 @@ static int sum_look(struct daemon *daemon, int32_t shmid, bool *ret_is_mapped,
 			.is_held = true,
 			.fd = fd,
 			.shmid = shmid,
+			.is_kept = sum_is_kept(fd),
 			.status = *ret_status,
 		};
 	return 0;
@@ -356,13 +370,16 @@ int settle_attach_sum(void *context, int32_t shmid, bool exact, struct ledger_su
 		sum.owner = object.owner;
 	sum.file.inode = status.inode;
 	storage_name(IPC_KIND_SHM, shmid, sum.file.name);
+	sum.is_kept = daemon->held.is_held && daemon->held.is_kept;
+	sum.is_last = !exact;
 	if (!exact && sum.is_mapped)
 		sum.total.n_attached = 1;
 	/*
 	 * What is only to go is not added up when nobody maps it: who is about to has the lock after us, and
-	 * then looks again whether it is there.  So a removal costs the same with any number of processes.
+	 * then looks again whether it is there.  So a removal costs the same with any number of processes,
+	 * unless one of them keeps the file open.
 	 */
-	else if (exact || !(object.owner.mode & ABI_SHM_DEST))
+	else if (exact || sum.is_kept || !(object.owner.mode & ABI_SHM_DEST))
 		sum_all(&sum);
 	*ret_sum = sum.total;
 	return 0;

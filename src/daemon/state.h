@@ -30,6 +30,8 @@ struct event_queue {
  */
 struct settle_held {
 	bool is_held;
+	bool is_kept;     /* some process has it open, and so may a child of it that nobody knows */
+	bool is_searched; /* for such children */
 	int fd;
 	int32_t shmid;
 	struct file_status status;

@@ -412,14 +412,15 @@ static int storage_set(void *context, enum ipc_kind kind, const struct registry_
 
 /*
  * Memory goes with the segment, also when a client still has the file open (it maps it no more).  The
- * sum that found nobody has looked at the file.
+ * sum that found nobody has looked at the file, and for whoever might have it all the same.
  */
 static void storage_free_memory(struct daemon *daemon, int32_t id)
 {
 	const struct settle_held *held = &daemon->held;
 	int fd;
 
-	if (held->is_held && held->shmid == id && held->status.used == 0)
+	if (held->is_held && held->shmid == id &&
+	    (held->status.used == 0 || !held->is_kept || !held->is_searched))
 		return;
 	fd = storage_open(daemon, IPC_KIND_SHM, id, O_WRONLY | O_TRUNC);
 	if (fd >= 0)

@@ -9,6 +9,7 @@
 #include <dirent.h>
 #include <sys/ipc.h>
 #include <sys/shm.h>
+#include <sys/syscall.h>
 #include <sys/wait.h>
 
 #include "chaos.h"
@@ -20,6 +21,9 @@
 #define N_CHILDREN 2
 /* How long the count may take to follow a death that nobody has waited for. */
 #define AGREE_NS (20000 * MS)
+
+/* Absent from an older libc. */
+extern __attribute__((weak)) pid_t _Fork(void);
 
 static _Atomic int *ids;
 static _Atomic pid_t *quiet; /* the worker of the slot that holds still */
@@ -116,6 +120,21 @@ static _Noreturn void child(void)
 	}
 }
 
+static pid_t make_child(uint32_t how)
+{
+	switch (how % 3) {
+	case 0:
+		return (pid_t)syscall(SYS_clone, SIGCHLD, 0, 0, 0, 0);
+	case 1:
+		if (_Fork)
+			return _Fork();
+		break;
+	default:
+		break;
+	}
+	return fork();
+}
+
 static void work(int slot)
 {
 	uint32_t what = chaos_below(100);
@@ -127,7 +146,7 @@ static void work(int slot)
 		chaos_nap(chaos_below(10) * MS);
 	} else if (what < 21 && n_children < N_CHILDREN) {
 		uint32_t unlike = chaos_random();
-		pid_t pid = fork();
+		pid_t pid = make_child(unlike);
 
 		if (pid == 0) {
 			while (unlike-- % 64 != 0)

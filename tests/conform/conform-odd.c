@@ -1,5 +1,5 @@
 /* conform-odd.c: calls in handlers, jumps out of calls, forks and cancellations among threads. */
-#include "conform.h"
+#include "conform-memory.h"
 
 #include <pthread.h>
 #include <sched.h>
@@ -600,6 +600,11 @@ CASE("OBS-13", fork_while_other_threads_are_inside_calls)
 CASE("OBS-13", bare_clone_while_other_threads_are_inside_calls)
 {
 	forks_under_threads(fork_raw);
+}
+
+CASE("OBS-13", unseen_clone_while_other_threads_are_inside_calls)
+{
+	forks_under_threads(make_by_instruction);
 }
 
 CASE("OBS-13", bare_fork_while_other_threads_are_inside_calls)
