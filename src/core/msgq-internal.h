@@ -77,6 +77,13 @@
 #define MSGQ_GONE 101
 #define MSGQ_NODE 102 /* the index needs a node, which the entry does not have */
 
+/* Pauses of a call with a short text that came too late with a commit. */
+#if SLEEPER_MAX > 128
+#define MSGQ_LATE_PAUSES 64u
+#else
+#define MSGQ_LATE_PAUSES 1u
+#endif
+
 /* The thread's last call on the queue was a send, so that the next one will be, too. */
 #define THREAD_SENT (UINT64_C(1) << 63)
 
@@ -177,6 +184,7 @@ struct msgq_call {
 	uint64_t is_reader; /* 1: over a mapping it may not write; else 0 */
 	bool broken;	    /* something read in this try made no sense: the file's fault, if it holds still */
 	bool is_resident;   /* the entry stays the thread's */
+	bool is_short;	    /* its text is: no work to do while others are at the queue */
 	bool is_streak;	    /* the thread sent the last time, too, or its entry held nothing */
 	uint32_t hint;	    /* the actor's, or MSGQ_HINT_NONE */
 	uint32_t entry;	    /* MSGQ_NONE: none claimed */

@@ -80,6 +80,7 @@ static int receive_step(struct msgq_call *call, const struct msgq_want *want, bo
 		outcome = msgq_check_mapping(call);
 	if (outcome == MSGQ_DONE)
 		outcome = msgq_entry_claim(call, true);
+	call->is_short = ret_found->size <= MSGQ_FIRST_BYTES;
 	return outcome == MSGQ_DONE ? take_out(call, ret_found) : outcome;
 }
 

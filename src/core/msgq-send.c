@@ -249,6 +249,7 @@ static int send_run(struct msgq_call *call, struct msgq_offer *offer, const void
 {
 	int outcome;
 
+	call->is_short = offer->size <= MSGQ_FIRST_BYTES;
 	do {
 		outcome = msgq_step(call) ? send_step(call, offer, text, ret_sleeper != NULL)
 					  : MSGQ_E_BUSY;

@@ -171,6 +171,7 @@ int msgq_begin(struct msgq_call *call, struct msgq *queue, const struct actor *a
 	call->budget = MCAS_ROUNDS_MAX + 4 * (uint64_t)queue->layout.n_blocks;
 	call->broken = false;
 	call->is_resident = false;
+	call->is_short = false;
 	call->is_streak = false;
 	call->entry = MSGQ_NONE;
 	call->sleeper = MSGQ_NONE;
