@@ -181,6 +181,7 @@ uint32_t msgq_free_spare(struct msgq_call *call)
 	    mcas_payload(msgq_block_look(call, block, BLOCK_CHAIN)) != 0)
 		return 0; /* better left to chain_take */
 	call->txn.next[FIELD_FREE] = free_next(call, block);
+	msgq_block_expect_write(call->queue, call->txn.next[FIELD_FREE]);
 	return block + 1;
 }
 

@@ -281,6 +281,26 @@ static inline struct shared64 *msgq_block_at(const struct msgq *queue, uint32_t 
 	return &queue->blocks[(size_t)block * MSGQ_BLOCK_WORDS];
 }
 
+/*
+ * A block whose turn is next, if nobody comes in between: its lines are asked for while there is other work,
+ * as its last user may be on another CPU.
+ */
+static inline void msgq_block_expect_read(const struct msgq *queue, uint32_t block)
+{
+	if (block < queue->layout.n_blocks) {
+		__builtin_prefetch(msgq_block_at(queue, block), 0);
+		__builtin_prefetch(msgq_block_at(queue, block) + MSGQ_BLOCK_WORDS / 2, 0);
+	}
+}
+
+static inline void msgq_block_expect_write(const struct msgq *queue, uint32_t block)
+{
+	if (block < queue->layout.n_blocks) {
+		__builtin_prefetch(msgq_block_at(queue, block), 1);
+		__builtin_prefetch(msgq_block_at(queue, block) + MSGQ_BLOCK_WORDS / 2, 1);
+	}
+}
+
 static inline uint32_t msgq_entry_word(uint32_t entry, size_t member)
 {
 	return (uint32_t)((offsetof(struct msgq_header, entries) +

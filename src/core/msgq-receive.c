@@ -13,10 +13,12 @@ static void unlink_message(struct msgq_call *call, uint32_t block)
 	uint32_t next = msgq_next(call, block); /* as head and previous have it */
 	uint32_t previous = msgq_previous(call, block);
 
-	if (previous == 0)
+	if (previous == 0) {
 		call->txn.next[FIELD_HEAD] = next;
-	else if (next != 0)
+		msgq_block_expect_read(call->queue, next - 1);
+	} else if (next != 0) {
 		msgq_set_block(call, previous - 1, BLOCK_NEXT, next - 1 + NEXT_BASE);
+	}
 	if (next == 0)
 		call->txn.next[FIELD_TAIL] = previous;
 	else if (previous != 0)
