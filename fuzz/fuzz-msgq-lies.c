@@ -7,7 +7,7 @@
  *   4 5    receive: type n % 9 - 4, size; 64 NOERROR, 128 EXCEPT of the type's byte   6  may sleep
  *   7 8    a sleeper looks again, leaves: which
  *   9      MSG_COPY: position, size            10 IPC_SET: qbytes         11 death
- *   12     IPC_RMID, if the next byte is 0; settle otherwise
+ *   12     IPC_RMID, if the next byte is 0; storage is given back, if it is odd; settle otherwise
  *   13     everything that reads; maps the file anew, as it is then
  *   14     word W (16 bits) of area A becomes V (hooks.h)
  *   15     the daemon makes room for n * 8 bytes more
@@ -189,6 +189,29 @@ static void call_reads(const struct actor *actor)
 	(void)msgq_bind(&queue, file, file_size); /* or keeps what it had */
 }
 
+static int call_trim(const struct actor *actor)
+{
+	struct msgq_trim trim;
+	uint64_t off, size;
+	int outcome = MSGQ_DONE;
+
+	(void)msgq_trim_is_due(&queue, actor->now_s); /* anything will do */
+	if (!msgq_trim_begin(&queue, actor))
+		return MSGQ_BLOCKED;
+	msgq_trim_close(&queue);
+	outcome = msgq_trim_flip(&queue, actor);
+	hooks_budget(ACCESSES_MAX);
+	if (msgq_trim_left(&queue, &trim) && msgq_trim_is_quiet(&queue)) {
+		while (msgq_trim_next(&queue, &trim, &off, &size)) {
+			FUZZ_ASSERT(off % 4096 == 0 && off <= queue.layout.size);
+			FUZZ_ASSERT(size <= queue.layout.size - off && off >= queue.layout.blocks_off);
+		}
+		msgq_trim_done(&queue, &trim);
+	}
+	msgq_trim_end(&queue, actor, false);
+	return outcome;
+}
+
 static void call_others(struct fuzz_input *input, const struct actor *actor, uint8_t which)
 {
 	uint8_t byte = fuzz_u8(input);
@@ -204,6 +227,8 @@ static void call_others(struct fuzz_input *input, const struct actor *actor, uin
 		FUZZ_ASSERT(outcome != MSGQ_DONE || size <= size_max);
 	} else if (which == 15) {
 		outcome = msgq_extend(&queue, file_size, queue.layout.qbytes_max + byte * 8u);
+	} else if (which == 12 && byte % 2 == 1) {
+		outcome = call_trim(actor);
 	} else {
 		do
 			outcome = which == 10	? msgq_set(&queue, actor, byte * 4u, &wakes)
@@ -218,6 +243,7 @@ static void call_others(struct fuzz_input *input, const struct actor *actor, uin
 		 : which == 11 ? "death"
 		 : which == 15 ? "more room"
 		 : byte == 0   ? "removal"
+		 : byte % 2    ? "trim"
 			       : "settle",
 		 (unsigned)actor->client, byte, outcome);
 	check(outcome, &wakes);

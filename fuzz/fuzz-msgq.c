@@ -7,7 +7,8 @@
  *   5 6 7    receive          type a % 9 - 4, up to b bytes; a & 64: NOERROR, a & 128: EXCEPT
  *   8 9      receive or sleep the same; sleeper b % 32
  *   10 11 12 end a sleep      sleeper a % 32; b & 1: cancel rather than poll
- *   13       copy             position a % 16 - 1, up to b bytes; a & 128: NOERROR
+ *   13       copy             position a % 16 - 1, up to b bytes; a & 128: NOERROR; a & 64: storage is
+ *                             given back instead
  *   14       set              qbytes a * 4, 600 at most
  *   15       recover          the client; with a and b 255: remove the queue instead
  * Not covered: calls beside each other (tests/explore), files that lie (test-msgq-lies-hooks).
@@ -57,6 +58,8 @@ static bool call(const struct actor *actor, uint8_t operation, uint8_t a, uint8_
 	case 12:
 		return msgq_pair_end(&pair, a % MODEL_SLEEPERS_MAX, b & 1);
 	case 13:
+		if (a & 64)
+			return msgq_pair_trim(&pair, actor);
 		return msgq_pair_copy(&pair, a % 16 - 1, b, a & 128);
 	case 14:
 		return msgq_pair_set(&pair, actor, a * 4u < QBYTES ? a * 4u : QBYTES);

@@ -114,6 +114,74 @@ static void msg_actor(struct actor *ret_actor, const struct msg_call *call, uint
 		ret_actor->hint = MSGQ_HINT_NONE;
 }
 
+/* --------------------------------------------------------------------------------- giving back */
+
+/* Tries to find nobody inside, and storage that comes while it is taken away. */
+#define MSG_TRIM_TRIES 32u
+#define MSG_TRIM_ROUNDS 4u
+
+/* Takes away what is no longer in use.  False: there is something left. */
+static bool msg_take_away(struct view *view)
+{
+	struct msgq *queue = &view->queue;
+	struct msgq_trim trim;
+	uint64_t offset;
+	uint64_t size;
+
+	for (uint32_t i = 0; msgq_trim_left(queue, &trim); i++) {
+		if (i == MSG_TRIM_ROUNDS || !thread_fence_everybody() || !msgq_trim_is_quiet(queue) ||
+		    view_is_copied(view))
+			return false;
+		while (msgq_trim_next(queue, &trim, &offset, &size)) {
+			if (view_unback(view, offset, size) < 0)
+				return false;
+		}
+		msgq_trim_done(queue, &trim);
+	}
+	return true;
+}
+
+/* The queue has become empty, or is: what it had needed goes back to the file system. */
+static __attribute__((noinline)) void msg_trim(struct view *view, const struct actor *actor)
+{
+	struct msgq *queue = &view->queue;
+	int outcome = MSGQ_E_BUSY;
+	uint64_t signals;
+	bool done;
+
+	if (!msgq_trim_is_due(queue, actor->now_s))
+		return;
+	signals = process_block_signals(); /* a jump must not leave the queue with a trimmer */
+	if (msgq_trim_begin(queue, actor)) {
+		done = msg_take_away(view);
+		for (uint32_t i = 0; done && outcome == MSGQ_E_BUSY && i < MSG_TRIM_TRIES; i++) {
+			if (i > 0)
+				(void)raw_call0(SYS_sched_yield);
+			msgq_trim_close(queue);
+			if (!thread_fence_everybody())
+				break;
+			outcome = msgq_trim_flip(queue, actor);
+		}
+		done = done && msg_take_away(view);
+		msgq_trim_end(queue, actor, !done || outcome != MSGQ_BLOCKED);
+	}
+	process_restore_signals(signals);
+}
+
+/* MSG_COPY: it only reads, so nobody sees it in the queue. */
+static int msg_copy(struct view *view, struct msg_call *call)
+{
+	int fd = view_copy_begin(view);
+	int outcome;
+
+	if (fd < 0)
+		return fd == -ENOENT ? -EINVAL : -ENOMEM;
+	outcome = msgq_copy(&view->queue, call->want.type, call->want.size,
+			    call->want.flags & ABI_MSG_NOERROR, call->text, &call->size, &call->type);
+	view_copy_end(fd);
+	return outcome;
+}
+
 /* One try in the core.  sleeping NULL: without sleeping. */
 static int msg_try(struct view *view, uint32_t hazard, struct msg_call *call,
 		   struct sleeping *sleeping)
@@ -126,9 +194,7 @@ static int msg_try(struct view *view, uint32_t hazard, struct msg_call *call,
 	msg_actor(&actor, call, hazard);
 	wakes.n = 0;
 	if (call->is_copy)
-		outcome = msgq_copy(queue, call->want.type, call->want.size,
-				    call->want.flags & ABI_MSG_NOERROR, call->text, &call->size,
-				    &call->type);
+		return msg_copy(view, call);
 	else if (call->need == CRED_WRITE && sleeping)
 		outcome = msgq_send_or_wait(queue, &actor, call->want.type, call->text,
 					    call->want.size, &wakes, &sleeping->msg);
@@ -144,6 +210,8 @@ static int msg_try(struct view *view, uint32_t hazard, struct msg_call *call,
 	if (outcome == MSGQ_WAITING)
 		sleeping_begin(sleeping);
 	msg_wake(view, &actor, &wakes);
+	if (CLIENT_UNLIKELY(msgq_trim_due(queue) != 0) && call->need == CRED_READ)
+		msg_trim(view, &actor);
 	return outcome;
 }
 
@@ -201,6 +269,8 @@ static int msg_poll(struct view *view, struct sleeping *sleeping)
 					    sleeping->text, &sleeping->text_size, &sleeping->type,
 					    &wakes);
 	msg_wake(view, &actor, &wakes);
+	if (msgq_trim_due(&view->queue) != 0 && outcome == MSGQ_WAITING)
+		msg_trim(view, &actor);
 	return outcome;
 }
 

@@ -129,6 +129,21 @@ bool thread_fence_all(void)
 	return raw_call3(SYS_membarrier, MEMBARRIER_CMD_PRIVATE_EXPEDITED, 0, 0) == 0;
 }
 
+bool thread_fence_everybody(void)
+{
+	return raw_call3(SYS_membarrier, MEMBARRIER_CMD_GLOBAL_EXPEDITED, 0, 0) == 0;
+}
+
+bool thread_join_fences(void)
+{
+	static _Atomic bool has_joined; /* fork children have, too */
+
+	if (!atomic_load(&has_joined) &&
+	    raw_call3(SYS_membarrier, MEMBARRIER_CMD_REGISTER_GLOBAL_EXPEDITED, 0, 0) == 0)
+		atomic_store(&has_joined, true);
+	return atomic_load(&has_joined);
+}
+
 uint32_t thread_hazard_find(void)
 {
 	struct thread_record *record;

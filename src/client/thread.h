@@ -77,6 +77,9 @@ bool thread_any_uses(const void *view);
 
 /* Makes every thread pass a full barrier.  False: the kernel cannot, reclaim nothing. */
 bool thread_fence_all(void);
+/* The same on all threads of all processes that have joined.  False: the kernel cannot. */
+bool thread_fence_everybody(void);
+bool thread_join_fences(void);
 
 /* Slow part of a hazard: the first one is taken.  A free one, or THREAD_HAZARDS_MAX. */
 uint32_t thread_hazard_find(void);

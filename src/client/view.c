@@ -217,6 +217,7 @@ static int view_bind(struct view *view)
 	if (view->kind == IPC_KIND_SEM)
 		return semset_bind(&view->set, view->base, view->size) == 0 ? 0 : -EIO;
 	r = msgq_bind(&view->queue, view->base, view->size);
+	view->queue.is_fenced_from_outside = thread_join_fences();
 	if (r == MSGQ_REMAP)
 		return -EAGAIN;
 	return r == 0 ? 0 : -EIO;
@@ -440,6 +441,60 @@ int view_back(const struct view *view, uint64_t offset, uint64_t size)
 		return -ENOMEM;
 	r = map_populate((uint8_t *)view->base + offset, size);
 	return r == 0 || r == -EOPNOTSUPP ? 0 : -ENOMEM;
+}
+
+int view_unback(const struct view *view, uint64_t offset, uint64_t size)
+{
+	if (offset > view->size || size > view->size - offset)
+		return -EINVAL;
+	return map_discard((uint8_t *)view->base + offset, size);
+}
+
+#ifdef SYS_fcntl64
+#define VIEW_FCNTL SYS_fcntl64
+#else
+#define VIEW_FCNTL SYS_fcntl
+#endif
+
+/* A lock of the open file: it ends with the descriptor, or the process. */
+static int view_lock(const struct view *view, int command, struct flock64 *lock)
+{
+	char path[NS_PATH_MAX];
+	int fd;
+	int r;
+
+	if (!ns_path(path, ns_object_prefix(view->kind), view->id))
+		return -ENOMEM;
+	fd = process_open(path, O_RDONLY | O_NOFOLLOW | O_NONBLOCK);
+	if (fd < 0)
+		return fd;
+	r = (int)raw_call3(VIEW_FCNTL, fd, command, lock);
+	if (r == 0)
+		return fd;
+	(void)raw_call1(SYS_close, fd);
+	return r;
+}
+
+int view_copy_begin(const struct view *view)
+{
+	struct flock64 lock = {.l_type = F_RDLCK, .l_whence = SEEK_SET};
+
+	return view_lock(view, F_OFD_SETLK, &lock);
+}
+
+void view_copy_end(int fd)
+{
+	(void)raw_call1(SYS_close, fd);
+}
+
+bool view_is_copied(const struct view *view)
+{
+	struct flock64 lock = {.l_type = F_WRLCK, .l_whence = SEEK_SET};
+	int fd = view_lock(view, F_OFD_GETLK, &lock);
+
+	if (fd >= 0)
+		(void)raw_call1(SYS_close, fd);
+	return fd < 0 || lock.l_type != F_UNLCK;
 }
 
 void view_wake(const struct mcas *mcas, const struct wakes *wakes)

@@ -76,6 +76,17 @@ void view_unpeek(struct view *view);
 
 /* Carries out a growth: storage for a range of the view.  0 or -ENOMEM. */
 int view_back(const struct view *view, uint64_t offset, uint64_t size);
+/* Takes it away; it reads as zero from then on.  0 or -errno. */
+int view_unback(const struct view *view, uint64_t offset, uint64_t size);
+
+/*
+ * Who copies messages from a queue that he may only read says so by a lock on its file, so that nobody
+ * takes storage away under him (msgq.h).  A descriptor for view_copy_end, or -errno.
+ */
+int view_copy_begin(const struct view *view);
+void view_copy_end(int fd);
+/* True also if nobody can tell. */
+bool view_is_copied(const struct view *view);
 
 /* Wakes those who sleep on these words. */
 void view_wake(const struct mcas *mcas, const struct wakes *wakes);

@@ -22,7 +22,7 @@ static bool entry_holds_nothing(struct msgq_call *call, uint32_t index)
 	       mcas_payload(msgq_look(call, ENTRY_NODE(index))) == 0;
 }
 
-/* thread: what the next call with the same hint knows it by, or 0. */
+/* thread: what the next call with the same hint knows it by, or 0, which is inside as well. */
 static bool entry_try(struct msgq_call *call, uint32_t index, uint64_t thread)
 {
 	struct msgq_entry *entry = &call->header->entries[index];
@@ -62,7 +62,7 @@ static inline uint32_t entry_candidate(uint32_t hint, uint32_t n)
 
 static bool entry_keep(struct msgq_call *call, uint32_t index)
 {
-	call->is_resident = entry_try(call, index, (uint64_t)call->hint + 1);
+	call->is_resident = entry_try(call, index, ((uint64_t)call->hint + 1) | THREAD_INSIDE);
 	call->is_streak = false;
 	return call->is_resident;
 }
@@ -113,7 +113,18 @@ bool msgq_entry_search(struct msgq_call *call)
 	return call->entry != MSGQ_NONE;
 }
 
-int msgq_entry_empty(struct msgq_call *call, uint32_t index)
+bool msgq_entry_is_inside(const struct msgq_call *call, uint32_t index)
+{
+	const struct msgq_entry *entry = &call->header->entries[index];
+	uint64_t thread;
+
+	if (shared64_load(&entry->owner) == 0)
+		return false;
+	thread = shared64_load(&entry->thread);
+	return thread == 0 || (thread & THREAD_INSIDE);
+}
+
+int msgq_entry_empty(struct msgq_call *call, uint32_t index, bool (*may)(const struct msgq_call *call))
 {
 	uint64_t held, node;
 	int outcome;
@@ -135,6 +146,8 @@ int msgq_entry_empty(struct msgq_call *call, uint32_t index)
 			msgq_free_push(call, mcas_payload(node) - 1);
 			msgq_change(call, ENTRY_NODE(index), node, 0);
 		}
+		if (may && !may(call))
+			return MSGQ_BLOCKED;
 		outcome = msgq_txn_commit(call);
 	} while (outcome == MSGQ_AGAIN);
 	return outcome;
@@ -143,7 +156,7 @@ int msgq_entry_empty(struct msgq_call *call, uint32_t index)
 void msgq_entry_release(struct msgq_call *call)
 {
 	/* What could not be given back stays with its owner, for recovery to find. */
-	if (msgq_entry_empty(call, call->entry) == MSGQ_DONE)
+	if (msgq_entry_empty(call, call->entry, NULL) == MSGQ_DONE)
 		shared64_store(&call->header->entries[call->entry].owner, 0);
 }
 
@@ -153,7 +166,7 @@ void msgq_free_push(struct msgq_call *call, uint32_t block)
 {
 	uint32_t *top = &call->txn.next[FIELD_FREE];
 
-	if (*top > call->queue->layout.n_blocks)
+	if (*top > call->queue->layout.n_blocks + MSGQ_CHUNK)
 		call->broken = true;
 	msgq_set_block(call, block, BLOCK_NEXT, *top + NEXT_BASE);
 	*top = block;
@@ -165,10 +178,17 @@ static uint32_t free_next(struct msgq_call *call, uint32_t block)
 	uint32_t payload = mcas_payload(msgq_block_look(call, block, BLOCK_NEXT));
 
 	if (payload == NEXT_IMPLICIT)
-		return block + 1;
+		return msgq_arena_next(block);
 	if (payload == NEXT_END)
 		call->broken = true;
 	return payload - NEXT_BASE;
+}
+
+static inline bool block_is_backed(const struct msgq_call *call, uint32_t block)
+{
+	const struct shared64 *backed = &call->header->backed_blocks[msgq_arena(block)];
+
+	return block < (uint32_t)shared64_load(backed) && block < call->queue->layout.n_blocks;
 }
 
 uint32_t msgq_free_spare(struct msgq_call *call)
@@ -176,7 +196,7 @@ uint32_t msgq_free_spare(struct msgq_call *call)
 	uint32_t block;
 
 	block = call->txn.next[FIELD_FREE];
-	if (block >= msgq_backed_blocks(call->queue) ||
+	if (!block_is_backed(call, block) ||
 	    msgq_block_look(call, block, BLOCK_NEXT) == 0 ||
 	    mcas_payload(msgq_block_look(call, block, BLOCK_CHAIN)) != 0)
 		return 0; /* better left to chain_take */
@@ -188,11 +208,13 @@ uint32_t msgq_free_spare(struct msgq_call *call)
 /* Asks for storage for n blocks from this one on, and for some more the more there is. */
 static int blocks_want(struct msgq_call *call, uint32_t block, uint64_t n)
 {
-	uint64_t want = block + n + msgq_backed_blocks(call->queue) / 16;
+	uint32_t before = block / (2 * MSGQ_CHUNK) * MSGQ_CHUNK + block % MSGQ_CHUNK; /* in its arena */
+	uint64_t want = block + n + before / 16;
+	uint64_t end = (uint64_t)(block / MSGQ_CHUNK + 1) * MSGQ_CHUNK;
 
 	want = ALIGN_UP(want, MSGQ_PAGE / MSGQ_BLOCK_SIZE);
-	if (want > call->queue->layout.n_blocks)
-		want = call->queue->layout.n_blocks;
+	if (want > end)
+		want = end;
 	shared32_store(&call->header->wanted_blocks, (uint32_t)want);
 	return MSGQ_GROW;
 }
@@ -203,10 +225,10 @@ static int free_judge(struct msgq_call *call, uint64_t n)
 	uint32_t block = call->txn.next[FIELD_FREE];
 	int outcome = msgq_check_mapping(call);
 
-	if (outcome == MSGQ_DONE && block > call->queue->layout.n_blocks)
+	if (outcome == MSGQ_DONE && block > call->queue->layout.n_blocks + MSGQ_CHUNK)
 		call->broken = true;
 	if (outcome == MSGQ_DONE)
-		outcome = block == call->queue->layout.n_blocks ? MSGQ_E_NOMEM : MSGQ_GROW;
+		outcome = block >= call->queue->layout.n_blocks ? MSGQ_E_NOMEM : MSGQ_GROW;
 	outcome = msgq_txn_judge(call, outcome);
 	return outcome == MSGQ_GROW ? blocks_want(call, block, n) : outcome;
 }
@@ -249,7 +271,7 @@ static int chain_take(struct msgq_call *call, uint32_t word, uint64_t n)
 			return MSGQ_E_BUSY;
 		msgq_txn_begin(call);
 		old = msgq_look(call, word);
-		if (call->txn.now[FIELD_FREE] >= msgq_backed_blocks(call->queue)) {
+		if (!block_is_backed(call, call->txn.now[FIELD_FREE])) {
 			outcome = free_judge(call, n);
 		} else {
 			block = free_pop(call, n > 1);

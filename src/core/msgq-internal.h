@@ -5,10 +5,22 @@
 #include "core/msgq.h"
 
 #define MSGQ_MAGIC UINT64_C(0x716773766d797375)
-#define MSGQ_VERSION 4u
+#define MSGQ_VERSION 5u
 #define MSGQ_PAGE 4096u
 #define MSGQ_NONE UINT32_MAX
-#define MSGQ_BLOCKS_MAX (UINT32_C(1) << 25) /* more than any file has */
+#define MSGQ_BLOCKS_MAX (UINT32_C(3) << 24) /* more than any file has */
+
+/*
+ * The blocks are two arenas, of which one is in use; so many of the one, then so many of the other, and so
+ * on, that both grow with the file.  An arena of which no more than the least is backed keeps it.
+ */
+#if SLEEPER_MAX > 128
+#define MSGQ_CHUNK 16384u
+#define MSGQ_TRIM_MIN 512u
+#else
+#define MSGQ_CHUNK 32u
+#define MSGQ_TRIM_MIN 32u
+#endif
 
 /*
  * Entries: a page has the roots of eight.  Of each eight the even ones are kept by threads from call to
@@ -86,11 +98,13 @@
 
 /* The thread's last call on the queue was a send, so that the next one will be, too. */
 #define THREAD_SENT (UINT64_C(1) << 63)
+/* A call of the thread is under way. */
+#define THREAD_INSIDE (UINT64_C(1) << 62)
 
 /* What a thread holds besides the queue: blocks as a block's number + 1, or 0. */
 struct msgq_entry {
 	struct shared64 owner;	/* client, 0 = free: the claim */
-	struct shared64 thread; /* the owner's hint + 1 while it keeps the entry, and THREAD_SENT */
+	struct shared64 thread; /* the owner's hint + 1 while it keeps the entry, and flags */
 	struct shared64 held;	/* versioned: a chain being filled or read, or for the next message */
 	struct shared64 node;	/* versioned: one block for the index */
 };
@@ -126,15 +140,18 @@ STATIC_ASSERT(sizeof(struct msgq_root) * 2 * MSGQ_PER_PAGE == MSGQ_PAGE);
 
 struct msgq_header {
 	struct shared64 magic;
-	struct shared64 version;
+	struct shared32 closing;  /* 1: the trimmer looks whether anybody is inside */
+	struct shared32 trim_due; /* second + 1 from which on there may be something to give back, or 0 */
 	struct shared64 qbytes_max; /* only grows; decides the layout */
 	struct shared64 stime_s;
 	struct shared64 rtime_s;
-	struct shared64 ctime_s;
 	struct shared32 lspid;
 	struct shared32 lrpid;
-	struct shared32 backed_blocks; /* below these, storage is there */
-	struct shared32 backed_sleepers;
+	struct shared64 backed_blocks[2]; /* epoch (32) | storage is there for an arena's below this */
+	/* A line that most calls do not look at. */
+	struct shared64 ctime_s;
+	struct shared32 version;
+	struct shared32 backed_sleepers; /* likewise */
 	struct shared32 backed_pages;  /* bits: of roots, but for the first, which always is */
 	struct shared32 wanted_blocks; /* what the last GROW was about */
 	struct shared32 wanted_sleepers;
@@ -142,11 +159,15 @@ struct msgq_header {
 	struct shared64 high_water; /* sleepers' */
 	struct shared64 clock;	    /* sleepers' */
 	struct shared64 recheck;    /* receivers with a ticket up to this one are due a RETRY */
+	struct shared64 trimmer;    /* client that gives storage back, 0 = nobody: the claim */
 	_Alignas(64) struct shared64 guard; /* sequence (48) | number of the root (16) */
 	_Alignas(256) struct msgq_entry entries[MSGQ_ENTRIES_ALL];
 };
 
 STATIC_ASSERT(sizeof(struct msgq_header) <= MSGQ_PAGE);
+STATIC_ASSERT(offsetof(struct msgq_header, trim_due) == MSGQ_TRIM_DUE_OFF);
+STATIC_ASSERT(offsetof(struct msgq_header, ctime_s) == 64);
+STATIC_ASSERT(MSGQ_CHUNK * MSGQ_BLOCK_SIZE % MSGQ_PAGE == 0);
 
 enum msgq_kind { MSGQ_KIND_SENDER = 0, MSGQ_KIND_RECEIVER = 1, MSGQ_KIND_TYPED = 2 };
 
@@ -185,7 +206,7 @@ struct msgq_call {
 	bool broken;	    /* something read in this try made no sense: the file's fault, if it holds still */
 	bool is_resident;   /* the entry stays the thread's */
 	bool is_short;	    /* its text is: no work to do while others are at the queue */
-	bool is_streak;	    /* the thread sent the last time, too, or its entry held nothing */
+	bool is_streak;	    /* the thread sent the last time, too; and at the end: sent this time */
 	uint32_t hint;	    /* the actor's, or MSGQ_HINT_NONE */
 	uint32_t entry;	    /* MSGQ_NONE: none claimed */
 	uint32_t sleeper;   /* likewise */
@@ -273,6 +294,23 @@ static inline struct msgq_header *msgq_header(const struct msgq *queue)
 static inline uint32_t msgq_block_word(const struct msgq *queue, uint32_t block, uint32_t word)
 {
 	return queue->blocks_word + block * MSGQ_BLOCK_WORDS + word;
+}
+
+/* Which of the two arenas a block is of. */
+static inline uint32_t msgq_arena(uint32_t block)
+{
+	return block / MSGQ_CHUNK & 1;
+}
+
+static inline uint32_t msgq_arena_first(uint32_t arena)
+{
+	return arena * MSGQ_CHUNK;
+}
+
+/* The block after this one in its arena; of the last, one that the file has when it is made larger. */
+static inline uint32_t msgq_arena_next(uint32_t block)
+{
+	return (block + 1) % MSGQ_CHUNK == 0 ? block + 1 + MSGQ_CHUNK : block + 1;
 }
 
 /* Valid for any block below the bound n_blocks. */
@@ -480,7 +518,6 @@ static inline int msgq_check_mapping(const struct msgq_call *call)
 }
 /* What is wrong with a block that is not there: REMAP or E_CORRUPT. */
 int msgq_lost(const struct msgq_call *call);
-uint32_t msgq_backed_blocks(const struct msgq *queue);
 uint32_t msgq_backed_sleepers(const struct msgq *queue);
 uint64_t msgq_blocks_for(uint64_t size);
 
@@ -497,6 +534,9 @@ int msgq_txn_commit(struct msgq_call *call);
 
 /* --- msgq-block.c */
 
+/* Undoes what the trimmer has begun (msgq-trim.c). */
+void msgq_trim_cancel(struct msgq_call *call);
+
 /* Of the entries its thread may keep, the one that it keeps. */
 bool msgq_entry_search(struct msgq_call *call);
 
@@ -508,34 +548,53 @@ static inline bool msgq_entry_is_own(struct msgq_call *call, uint32_t index)
 	if (shared64_load(&entry->owner) != call->actor->client)
 		return false;
 	thread = shared64_load(&entry->thread);
-	if ((thread & ~THREAD_SENT) != (uint64_t)call->hint + 1) /* none is MSGQ_HINT_NONE's */
-		return false;
+	if ((thread & ~(THREAD_SENT | THREAD_INSIDE)) != (uint64_t)call->hint + 1)
+		return false; /* none is MSGQ_HINT_NONE's */
 	call->entry = index;
 	call->is_streak = thread & THREAD_SENT;
 	call->is_resident = true;
 	return true;
 }
 
-/* True if the call has an entry, as its thread keeps one. */
-static inline bool msgq_entry_find(struct msgq_call *call)
+/* What the thread's calls know its entry by, and what this one was. */
+static inline uint64_t msgq_entry_thread(const struct msgq_call *call)
 {
-	return call->entry != MSGQ_NONE || msgq_entry_is_own(call, call->hint % MSGQ_KEPT * 2) ||
-	       msgq_entry_search(call);
+	return ((uint64_t)call->hint + 1) | (call->is_streak ? THREAD_SENT : 0);
 }
 
 int msgq_entry_claim_new(struct msgq_call *call, bool may_grow);
-/* DONE, E_BUSY, or if it may: GROW. */
+/* The call's entry, the one its thread keeps or a new one, says from here on that somebody is inside. */
 static inline int msgq_entry_claim(struct msgq_call *call, bool may_grow)
 {
-	return msgq_entry_find(call) ? MSGQ_DONE : msgq_entry_claim_new(call, may_grow);
+	struct shared64 *thread;
+
+	if (!msgq_entry_is_own(call, call->hint % MSGQ_KEPT * 2) && !msgq_entry_search(call))
+		return msgq_entry_claim_new(call, may_grow);
+	thread = &call->header->entries[call->entry].thread;
+	if (call->queue->is_fenced_from_outside)
+		shared64_store(thread, msgq_entry_thread(call) | THREAD_INSIDE);
+	else
+		shared64_store_fenced(thread, msgq_entry_thread(call) | THREAD_INSIDE);
+	return MSGQ_DONE;
+}
+
+/*
+ * From here to msgq_entry_leave() the call is inside: no block is touched before and after that (msgq-trim.c).
+ * DONE, E_BUSY, or if it may: GROW.
+ */
+static inline int msgq_enter(struct msgq_call *call, bool may_grow)
+{
+	int outcome = msgq_entry_claim(call, may_grow);
+
+	if (outcome == MSGQ_DONE && shared32_load(&call->header->closing) != 0)
+		msgq_trim_cancel(call);
+	return outcome;
 }
 
 /* For the thread's next call: what this one was. */
 static inline void msgq_entry_note(struct msgq_call *call, bool has_sent)
 {
-	if (call->is_resident && call->is_streak != has_sent)
-		shared64_store(&call->header->entries[call->entry].thread,
-			       ((uint64_t)call->hint + 1) | (has_sent ? THREAD_SENT : 0));
+	call->is_streak = has_sent;
 }
 
 /* Gives back an entry that is not kept: it is emptied first. */
@@ -544,13 +603,17 @@ void msgq_entry_release(struct msgq_call *call);
 /* Ends the call's use of its entry. */
 static inline void msgq_entry_leave(struct msgq_call *call)
 {
-	if (call->entry != MSGQ_NONE && !call->is_resident)
+	if (call->entry != MSGQ_NONE && call->is_resident)
+		shared64_store(&call->header->entries[call->entry].thread, msgq_entry_thread(call));
+	else if (call->entry != MSGQ_NONE)
 		msgq_entry_release(call);
 	call->entry = MSGQ_NONE;
 }
 
-/* Frees what an entry holds.  DONE or an outcome. */
-int msgq_entry_empty(struct msgq_call *call, uint32_t entry);
+/* True while a call with this entry may be under way. */
+bool msgq_entry_is_inside(const struct msgq_call *call, uint32_t entry);
+/* Frees what an entry holds.  may: asked before each commit, or NULL.  DONE, BLOCKED, or an outcome. */
+int msgq_entry_empty(struct msgq_call *call, uint32_t entry, bool (*may)(const struct msgq_call *call));
 /* Adds to the change that a chain becomes free. */
 void msgq_free_push(struct msgq_call *call, uint32_t block);
 /* Adds to the change that a free block is taken, if one is at hand; its number + 1, or 0. */
@@ -560,6 +623,21 @@ int msgq_node_take(struct msgq_call *call);
 /* Puts the text into the chain the entry holds, which grows as needed.  Outcomes as above. */
 int msgq_text_fill(struct msgq_call *call, struct msgq_offer *offer, const void *text);
 int msgq_text_copy(struct msgq_call *call, uint32_t block, void *text, uint64_t size);
+
+/* --- msgq-trim.c */
+
+/* Ends it for a client that is dead. */
+void msgq_trim_recover(struct msgq_call *call, uint64_t client);
+/* For a call that has emptied the queue. */
+static inline void msgq_trim_note(struct msgq_call *call)
+{
+	uint32_t arena = msgq_arena(call->txn.next[FIELD_FREE]);
+	uint32_t backed = (uint32_t)shared64_load(&call->header->backed_blocks[arena]);
+
+	if (backed > msgq_arena_first(arena) + MSGQ_TRIM_MIN &&
+	    shared32_load(&call->header->trim_due) == 0)
+		shared32_store(&call->header->trim_due, (uint32_t)call->actor->now_s + 1);
+}
 
 /* --- msgq-index.c */
 

@@ -80,8 +80,6 @@ static int receive_step(struct msgq_call *call, const struct msgq_want *want, bo
 	/* Blocks beyond our mapping are in use only after the header has said so. */
 	if (outcome == MSGQ_DONE)
 		outcome = msgq_check_mapping(call);
-	if (outcome == MSGQ_DONE)
-		outcome = msgq_entry_claim(call, true);
 	call->is_short = ret_found->size <= MSGQ_FIRST_BYTES;
 	return outcome == MSGQ_DONE ? take_out(call, ret_found) : outcome;
 }
@@ -104,7 +102,9 @@ static int receive_finish(struct msgq_call *call, const struct msgq_want *want,
 	}
 	/* A chain that cannot be given back is the file's fault, and takes nothing from the message. */
 	if (msgq_blocks_for(found->size) > MSGQ_KEEP_MAX)
-		(void)msgq_entry_empty(call, call->entry);
+		(void)msgq_entry_empty(call, call->entry, NULL);
+	if (call->txn.next[FIELD_COUNT] == 0)
+		msgq_trim_note(call);
 	if (msgq_flags(call) & FLAG_SENDERS)
 		msgq_wake_senders(call);
 	return outcome;
@@ -141,5 +141,7 @@ int msgq_receive_or_wait(struct msgq *queue, const struct actor *actor, const st
 	struct msgq_call call;
 	int outcome = msgq_begin(&call, queue, actor, ret_wakes);
 
+	if (outcome == MSGQ_DONE)
+		outcome = msgq_enter(&call, true);
 	return outcome ? outcome : receive_run(&call, want, &output, ret_sleeper);
 }

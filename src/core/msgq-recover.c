@@ -35,7 +35,7 @@ static int entries_recover(struct msgq_call *call, uint64_t client)
 		entry = &call->header->entries[i];
 		if (shared64_load(&entry->owner) != client || i == call->entry)
 			continue; /* the one in use for this goes last (msgq_entry_leave) */
-		outcome = msgq_entry_empty(call, i);
+		outcome = msgq_entry_empty(call, i, NULL);
 		if (outcome == MSGQ_E_CORRUPT) /* no chain: the rest is none the worse */
 			outcome = entry_forget(call, i);
 		if (outcome == MSGQ_DONE) {
@@ -56,10 +56,8 @@ static int handed_recover(struct msgq_call *call, uint32_t index, uint64_t state
 		.back = true,
 	};
 	uint64_t length;
-	int outcome = msgq_entry_claim(call, true);
+	int outcome;
 
-	if (outcome)
-		return outcome;
 	if (offer.block >= call->queue->layout.n_blocks)
 		return msgq_lost(call);
 	length = msgq_block_plain(call, offer.block, BLOCK_LENGTH);
@@ -168,6 +166,10 @@ int msgq_recover(struct msgq *queue, const struct actor *actor, struct wakes *re
 	if (outcome)
 		return outcome;
 	call.hint = MSGQ_HINT_NONE; /* nothing here is to be kept */
+	outcome = msgq_enter(&call, true);
+	if (outcome)
+		return outcome;
+	msgq_trim_recover(&call, actor->client);
 	outcome = sleepers_recover(&call, actor->client);
 	if (outcome == MSGQ_DONE) /* also what was needed for that */
 		outcome = entries_recover(&call, actor->client);
@@ -185,6 +187,8 @@ bool msgq_holds(const struct msgq *queue, uint64_t client)
 	const struct msgq_header *header = msgq_header(queue);
 	uint32_t i, end = msgq_backed_sleepers(queue);
 
+	if (shared64_load(&header->trimmer) == client)
+		return true;
 	for (i = 0; i < MSGQ_ENTRIES_ALL; i++) {
 		if (shared64_load(&header->entries[i].owner) == client)
 			return true;
@@ -239,7 +243,8 @@ static bool message_tally(struct msgq_call *call, uint32_t block, struct tally *
 
 static bool free_tally(struct msgq_call *call, struct tally *tally)
 {
-	uint32_t backed = msgq_backed_blocks(call->queue);
+	uint32_t arena = msgq_arena(call->txn.now[FIELD_FREE]);
+	uint32_t backed = (uint32_t)shared64_load(&call->header->backed_blocks[arena]);
 	uint32_t n_blocks = call->queue->layout.n_blocks;
 	uint32_t block = call->txn.now[FIELD_FREE], payload, i;
 
@@ -247,11 +252,13 @@ static bool free_tally(struct msgq_call *call, struct tally *tally)
 		payload = mcas_payload(msgq_block_look(call, block, BLOCK_NEXT));
 		if (payload == NEXT_END || !chain_tally(call, block, 0, tally))
 			return false;
-		block = payload == NEXT_IMPLICIT ? block + 1 : payload - NEXT_BASE;
+		block = payload == NEXT_IMPLICIT ? msgq_arena_next(block) : payload - NEXT_BASE;
 	}
-	if (block < backed || block > n_blocks)
+	if (block < backed || block > n_blocks + MSGQ_CHUNK || msgq_arena(block) != arena)
 		return false;
-	for (; block < n_blocks; block++)
+	for (; block < n_blocks; block = msgq_arena_next(block))
+		tally_add(tally, block);
+	for (block = msgq_arena_first(1 - arena); block < n_blocks; block = msgq_arena_next(block))
 		tally_add(tally, block);
 	return true;
 }

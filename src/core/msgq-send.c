@@ -208,9 +208,6 @@ static int chain_make(struct msgq_call *call, struct msgq_offer *offer, const vo
 
 	if (offer->block != MSGQ_NONE)
 		return MSGQ_DONE;
-	outcome = msgq_entry_claim(call, true);
-	if (outcome)
-		return outcome;
 	offer->source = ENTRY_HELD(call->entry);
 	outcome = msgq_text_fill(call, offer, text);
 	if (outcome)
@@ -222,7 +219,7 @@ static int chain_make(struct msgq_call *call, struct msgq_offer *offer, const vo
 static bool is_worth_a_try(struct msgq_call *call, const struct msgq_offer *offer)
 {
 	return offer->block == MSGQ_NONE && offer->size <= MSGQ_FIRST_BYTES &&
-	       msgq_entry_find(call) && msgq_look(call, ENTRY_HELD(call->entry)) >> 32 != 0;
+	       mcas_payload(msgq_look(call, ENTRY_HELD(call->entry))) != 0;
 }
 
 static int send_step(struct msgq_call *call, struct msgq_offer *offer, const void *text, bool wait)
@@ -277,5 +274,7 @@ int msgq_send_or_wait(struct msgq *queue, const struct actor *actor, int64_t typ
 	struct msgq_call call;
 	int outcome = msgq_begin(&call, queue, actor, ret_wakes);
 
+	if (outcome == MSGQ_DONE)
+		outcome = msgq_enter(&call, true);
 	return outcome ? outcome : send_run(&call, &offer, text, ret_sleeper);
 }

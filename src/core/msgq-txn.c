@@ -27,9 +27,9 @@
  *  d. What a call read between begin and commit is of one state: a word changes only as a follow of
  *     the root that the guard names, and that was done before; any later root fails the commit.  Who
  *     alone may change a word (of blocks it owns) does so with plain stores, and a new version.
- *  e. The words of an entry only its owner's commits change, but for recovery when it is dead.  So what
- *     follows for them the owner may store: nobody has changed them since; and who carries it out
- *     later than that fails at the version, as in c.
+ *  e. The words of an entry only its owner's commits change, but for recovery when it is dead, and for a
+ *     trimmer when its thread is outside (msgq-trim.c, b).  So what follows for them the owner may store:
+ *     nobody has changed them since; and who carries it out later than that fails at the version, as in c.
  *  f. is_followed is stored by the root's owner after its own follows; if that is late, the root is no
  *     longer named or still the same, as nobody else fills it.
  */
@@ -225,14 +225,9 @@ int msgq_txn_commit(struct msgq_call *call)
 	struct msgq_txn *txn = &call->txn;
 	struct msgq_root *root;
 	uint32_t number;
-	int outcome;
 
 	if (call->broken)
 		return msgq_txn_judge(call, MSGQ_E_CORRUPT);
-	outcome = msgq_entry_claim(call, false);
-	if (outcome)
-		return outcome;
-	/* The entry may have been somebody else's until now: what the guard names must be told anew. */
 	if (shared64_load(&call->header->guard) != txn->guard)
 		return commit_late(call);
 	number = 2 * call->entry;

@@ -373,8 +373,10 @@ static int receive_end(struct msgq_call *call, struct msgq_sleeper *sleeper, boo
 		       const struct msgq_want *want, const struct msgq_output *output)
 {
 	uint64_t state = 0;
-	int outcome = sleeper_end(call, sleeper, cancel, &state);
+	int outcome = msgq_enter(call, false);
 
+	if (outcome == MSGQ_DONE)
+		outcome = sleeper_end(call, sleeper, cancel, &state);
 	if (outcome == MSGQ_GONE)
 		outcome = handed_take(call, sleeper, state, want, output);
 	msgq_entry_leave(call);
@@ -407,13 +409,15 @@ int msgq_receive_cancel(struct msgq *queue, const struct actor *actor, struct ms
 static int send_end(struct msgq_call *call, struct msgq_sleeper *sleeper, bool cancel)
 {
 	uint64_t state = 0;
-	int outcome = sleeper_end(call, sleeper, cancel, &state);
+	int outcome = msgq_enter(call, false);
 
+	if (outcome == MSGQ_DONE)
+		outcome = sleeper_end(call, sleeper, cancel, &state);
 	if (outcome == MSGQ_GONE) { /* nobody hands a sender anything */
 		sleeper_release(&call->queue->sleepers, sleeper->index);
 		outcome = MSGQ_E_CORRUPT;
 	}
-	if (cancel && outcome != MSGQ_WAITING)
+	if (cancel && outcome != MSGQ_WAITING && call->entry != MSGQ_NONE)
 		msgq_wake_senders(call); /* whoever leaves without consuming passes the wake-up on */
 	msgq_entry_leave(call);
 	return outcome;

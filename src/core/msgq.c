@@ -14,12 +14,14 @@
  *     count; their lengths add up to the bytes.
  *  3. A message is a chain of exactly as many blocks as its length needs.
  *  4. The index leads to the newest message of each type, and its ring has all of them, in their
- *     order, from the oldest on, which it leads to or, where there is but one type, is the head; a node's two sides differ in its bit and agree in all above it, with each other and with
- *     the type the node has.
- *  5. The free list starts at the free field and ends at the first block that was never used, from
- *     which on every block is free and leads, by NEXT_IMPLICIT, to the one after it.  So a file that
- *     is made larger has more free blocks without any change to the list.
- *  6. Each block is in the free list, in one chain, or a node, and only once.
+ *     order, from the oldest on, which it leads to or, where there is but one type, is the head; a
+ *     node's two sides differ in its bit and agree in all above it, with each other and with the type
+ *     the node has.
+ *  5. The free list starts at the free field and ends at the first block of its arena that was never
+ *     used, from which on every block is free and leads, by NEXT_IMPLICIT, to the one after it.  So a
+ *     file that is made larger has more free blocks without any change to the list.
+ *  6. Each block of that arena is in the free list, in one chain, or a node, and only once.  Those of the
+ *     other one are nobody's.
  *
  * And those that hold at every step:
  *  7. A chain belongs to exactly one word: a next word or the head (in the queue), an entry's held
@@ -32,7 +34,9 @@
  *  9. All that decides an outcome is in the root or depends on it: also qbytes, "removed", and the
  *     states of sleepers.  A sleeper registers in such a commit, so nothing came between its last
  *     look and its sleep; and that commit sets a flag, so who changes the queue knows.
- * 10. No commit starts from a word of a block that is 0, its value before its first use.
+ * 10. No commit starts from a word of a block that is 0, its value before its first use.  It is 0 again
+ *     when its storage was given back, and then nobody is left who may hold one of its old values
+ *     (msgq-trim.c).
  */
 #include "core/msgq-internal.h"
 
@@ -45,8 +49,8 @@
 
 STATIC_ASSERT(sizeof(struct msgq_record) == 48);
 /* Block numbers fit a sleeper's argument and a reference, and block words a 32-bit index. */
-STATIC_ASSERT(2 * MESSAGES_MAX + SLACK_BLOCKS + SLACK_BLOCKS_MAX +
-		      6 * (MSG_TEXT_MAX / MSGQ_FIRST_BYTES) <
+STATIC_ASSERT(2 * (2 * MESSAGES_MAX + SLACK_BLOCKS + SLACK_BLOCKS_MAX +
+		   6 * (MSG_TEXT_MAX / MSGQ_FIRST_BYTES) + 2 * MSGQ_CHUNK) <
 	      MSGQ_BLOCKS_MAX);
 STATIC_ASSERT(MSGQ_BLOCKS_MAX + RESULT_BASE < UINT64_C(1) << 30);
 
@@ -60,7 +64,7 @@ uint64_t msgq_blocks_for(uint64_t size)
 /*
  * Room for every queue that MSG-3 admits: a block a message, one for its type in the index, and each
  * further block of a message stands for more than MSGQ_FIRST_BYTES of its text.  To that comes
- * what entries keep and what calls under way hold.
+ * what entries keep and what calls under way hold.  All of it in either arena.
  */
 static uint64_t blocks_max(uint64_t qbytes_max)
 {
@@ -80,7 +84,7 @@ int msgq_layout(uint64_t qbytes_max, struct msgq_layout *ret_layout)
 
 	if (qbytes_max > MSG_TEXT_MAX)
 		return MSGQ_E_INVAL;
-	layout.n_blocks = (uint32_t)blocks_max(qbytes_max);
+	layout.n_blocks = 2 * (uint32_t)ALIGN_UP(blocks_max(qbytes_max), MSGQ_CHUNK);
 	layout.n_sleepers = SLEEPER_MAX;
 	layout.common_size = 2 * MSGQ_PAGE;
 	layout.slots_off = (1 + MSGQ_PAGES) * (uint64_t)MSGQ_PAGE;
@@ -99,7 +103,7 @@ void msgq_format(void *base, const struct msgq_layout *layout, uint64_t qbytes, 
 	struct msgq_header *header = base;
 
 	ASSERT(qbytes <= layout->qbytes_max);
-	shared64_store(&header->version, MSGQ_VERSION);
+	shared32_store(&header->version, MSGQ_VERSION);
 	shared64_store(&header->qbytes_max, layout->qbytes_max);
 	msgq_root_format(header, (uint32_t)qbytes);
 	shared64_store(&header->ctime_s, (uint64_t)now_s);
@@ -112,6 +116,7 @@ static void queue_attach(struct msgq *queue, void *base, const struct msgq_layou
 	struct msgq_header *header = base;
 
 	queue->base = base;
+	queue->is_fenced_from_outside = false;
 	queue->layout = *layout;
 	queue->blocks = (struct shared64 *)(void *)((uint8_t *)base + layout->blocks_off);
 	queue->blocks_word = (uint32_t)(layout->blocks_off / 8);
@@ -135,7 +140,7 @@ int msgq_bind(struct msgq *queue, void *base, uint64_t size)
 	if (size < 2 * MSGQ_PAGE || (uintptr_t)base % MSGQ_BLOCK_SIZE != 0)
 		return MSGQ_E_CORRUPT;
 	if (shared64_load(&header->magic) != MSGQ_MAGIC ||
-	    shared64_load(&header->version) != MSGQ_VERSION)
+	    shared32_load(&header->version) != MSGQ_VERSION)
 		return MSGQ_E_CORRUPT;
 	if (msgq_layout(shared64_load(&header->qbytes_max), &layout))
 		return MSGQ_E_CORRUPT;
@@ -200,11 +205,6 @@ int msgq_lost(const struct msgq_call *call)
 
 /* --- storage ------------------------------------------------------------------------------------- */
 
-uint32_t msgq_backed_blocks(const struct msgq *queue)
-{
-	return u32_min(shared32_load(&msgq_header(queue)->backed_blocks), queue->layout.n_blocks);
-}
-
 uint32_t msgq_backed_sleepers(const struct msgq *queue)
 {
 	return u32_min(shared32_load(&msgq_header(queue)->backed_sleepers),
@@ -229,14 +229,20 @@ void msgq_growth(const struct msgq *queue, struct msgq_growth *ret_growth)
 {
 	const struct msgq_layout *layout = &queue->layout;
 	struct msgq_header *header = msgq_header(queue);
-	uint32_t blocks = msgq_backed_blocks(queue);
 	uint32_t sleepers = msgq_backed_sleepers(queue);
-	uint32_t want_blocks = u32_min(shared32_load(&header->wanted_blocks), layout->n_blocks);
+	uint32_t want_blocks = u32_min(shared32_load(&header->wanted_blocks), layout->n_blocks), blocks;
 	uint32_t want_sleepers = u32_min(shared32_load(&header->wanted_sleepers), layout->n_sleepers);
-	struct msgq_growth growth = { .n_blocks = blocks, .n_sleepers = sleepers };
+	struct msgq_growth growth = { .n_sleepers = sleepers };
 	uint32_t page;
 
-	if (want_blocks > blocks) {
+	if (want_blocks > 0) {
+		growth.backed = shared64_load(&header->backed_blocks[msgq_arena(want_blocks - 1)]);
+		growth.n_blocks = u32_min((uint32_t)growth.backed, layout->n_blocks);
+	}
+	if (want_blocks > growth.n_blocks) {
+		blocks = (want_blocks - 1) / MSGQ_CHUNK * MSGQ_CHUNK; /* all of the arena before is there */
+		if (blocks < growth.n_blocks)
+			blocks = growth.n_blocks;
 		growth_add(&growth, queue, layout->blocks_off + (uint64_t)blocks * MSGQ_BLOCK_SIZE,
 			   layout->blocks_off + (uint64_t)want_blocks * MSGQ_BLOCK_SIZE);
 		growth.n_blocks = want_blocks;
@@ -270,12 +276,30 @@ static void watermark_raise(struct shared32 *watermark, uint32_t to)
 	}
 }
 
+/* Not if the storage has been given back since. */
+static void blocks_raise(struct msgq *queue, const struct msgq_growth *growth)
+{
+	struct shared64 *watermark;
+	uint64_t seen;
+	uint32_t rounds;
+
+	if (growth->n_blocks <= (uint32_t)growth->backed)
+		return;
+	watermark = &msgq_header(queue)->backed_blocks[msgq_arena(growth->n_blocks - 1)];
+	for (rounds = 0; rounds < MCAS_ROUNDS_MAX; rounds++) {
+		seen = shared64_load(watermark);
+		if (seen >> 32 != growth->backed >> 32 || (uint32_t)seen >= growth->n_blocks ||
+		    shared64_cas(watermark, seen, (seen >> 32) << 32 | growth->n_blocks))
+			return;
+	}
+}
+
 void msgq_growth_done(struct msgq *queue, const struct msgq_growth *growth)
 {
 	struct shared32 *pages = &msgq_header(queue)->backed_pages;
 	uint32_t seen, rounds;
 
-	watermark_raise(&msgq_header(queue)->backed_blocks, growth->n_blocks);
+	blocks_raise(queue, growth);
 	watermark_raise(&msgq_header(queue)->backed_sleepers, growth->n_sleepers);
 	for (rounds = 0; growth->page != 0 && rounds < MCAS_ROUNDS_MAX; rounds++) {
 		seen = shared32_load(pages);
@@ -311,6 +335,8 @@ int msgq_settle(struct msgq *queue, const struct actor *actor, struct wakes *ret
 	struct msgq_call call;
 	int outcome = msgq_begin(&call, queue, actor, ret_wakes);
 
+	if (outcome == MSGQ_DONE)
+		outcome = msgq_enter(&call, false);
 	if (outcome)
 		return outcome;
 	msgq_wake_senders(&call);
@@ -325,7 +351,7 @@ static int state_mark(struct msgq_call *call, uint32_t flags, uint32_t qbytes)
 	int outcome;
 
 	call->hint = MSGQ_HINT_NONE; /* nothing here is to be kept */
-	outcome = msgq_entry_claim(call, true);
+	outcome = msgq_enter(call, true);
 	if (outcome)
 		return outcome;
 	do {

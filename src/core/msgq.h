@@ -15,6 +15,8 @@
  * A call that comes back with ret_wakes full (n == WAKES_MAX) may have left others to wake: carry
  * out these, then call msgq_settle() until its list is not full.
  *
+ * What a queue has needed and needs no more can be given back; see msgq_trim_due().
+ *
  * No call here sleeps, allocates or makes a system call.  Whatever the file contains, each call
  * ends within its bound and touches only the mapping and the caller's buffer (P5).
  */
@@ -60,6 +62,11 @@ struct msgq {
 	uint8_t *base;
 	struct shared64 *blocks; /* as layout says */
 	uint32_t blocks_word;
+	/*
+	 * Set by the caller after binding: all its process's calls pass a barrier when a trimmer asks for one
+	 * (msgq_trim_due), so that they need none of their own.
+	 */
+	bool is_fenced_from_outside;
 };
 
 /*
@@ -72,7 +79,8 @@ struct msgq_growth {
 		uint64_t off; /* page-aligned, inside the mapping */
 		uint64_t size;
 	} ranges[4];
-	uint32_t n_blocks; /* backed after this */
+	uint32_t n_blocks; /* backed after this, of the arena of the last of them ... */
+	uint64_t backed;   /* ... if that is still as it was */
 	uint32_t n_sleepers;
 	uint32_t page; /* of roots, if not 0 */
 };
@@ -129,6 +137,51 @@ int msgq_extend(struct msgq *queue, uint64_t size, uint64_t qbytes_max);
 /* What to back with storage after a GROW, and that it has been done. */
 void msgq_growth(const struct msgq *queue, struct msgq_growth *ret_growth);
 void msgq_growth_done(struct msgq *queue, const struct msgq_growth *growth);
+
+/*
+ * Giving storage back.  The caller of a receive, and who sleeps, asks now and then whether it is due; then
+ *
+ *   msgq_trim_begin()                     false: somebody else is at it
+ *   msgq_trim_close(), barrier, msgq_trim_flip()   E_BUSY: a few times more, or not now
+ *   while msgq_trim_left():  barrier, msgq_trim_is_quiet(), nobody copies; then the storage of each
+ *                            msgq_trim_next() is taken away, what was in it reads as zero;
+ *                            msgq_trim_done()
+ *   msgq_trim_end()
+ *
+ * The barrier is one on all threads of all processes that have the queue mapped, but for those whose
+ * calls pass one each.  What is left from a trimmer that was killed comes first: the loop is run
+ * before the flip, too.  Who calls msgq_copy() says so in a way that ends with his process, and that
+ * the trimmer sees without keeping him out.
+ */
+#define MSGQ_TRIM_DUE_OFF 12u
+
+struct msgq_trim {
+	uint64_t backed; /* as found */
+	uint32_t arena;
+	uint32_t block; /* next to be given back */
+};
+
+/* Not 0: msgq_trim_is_due() has more to say. */
+static inline uint32_t msgq_trim_due(const struct msgq *queue)
+{
+	return shared32_load((const struct shared32 *)(const void *)(queue->base + MSGQ_TRIM_DUE_OFF));
+}
+
+bool msgq_trim_is_due(struct msgq *queue, int64_t now_s);
+bool msgq_trim_begin(struct msgq *queue, const struct actor *actor);
+void msgq_trim_close(struct msgq *queue);
+/* DONE: the storage there was is no longer in use.  BLOCKED: it is.  E_BUSY: somebody is inside; ... */
+int msgq_trim_flip(struct msgq *queue, const struct actor *actor);
+/* True if there is storage to be taken away. */
+bool msgq_trim_left(struct msgq *queue, struct msgq_trim *ret_trim);
+/* True if all calls under way began after the flip. */
+bool msgq_trim_is_quiet(struct msgq *queue);
+/* A range, page-aligned and inside the mapping; false: there is no further one. */
+bool msgq_trim_next(const struct msgq *queue, struct msgq_trim *trim, uint64_t *ret_off,
+		    uint64_t *ret_size);
+void msgq_trim_done(struct msgq *queue, const struct msgq_trim *trim);
+/* again: look again, a second from now; not before, so that a queue that swings does not pay each time. */
+void msgq_trim_end(struct msgq *queue, const struct actor *actor, bool again);
 
 /*
  * msgsnd without sleeping: DONE, BLOCKED (no room, MSG-3..6), MORE (nothing sent yet), GROW, REMAP, or

@@ -68,6 +68,15 @@ int map_populate(void *base, uint64_t size)
 	}
 }
 
+int map_discard(void *base, uint64_t size)
+{
+	long result = -EINTR;
+
+	for (int i = 0; i < MAP_POPULATE_TRIES_MAX && (result == -EINTR || result == -EAGAIN); i++)
+		result = raw_call3(SYS_madvise, base, size, MADV_REMOVE);
+	return (int)result;
+}
+
 int map_stat(int fd, uint64_t *ret_size, uint32_t *ret_uid, uint32_t *ret_mode)
 {
 	struct file_status status = {0};

@@ -14,6 +14,8 @@ void map_close(void *base, uint64_t size);
  * the first touch.  -EOPNOTSUPP where the kernel cannot (before 5.14): the caller goes on.
  */
 int map_populate(void *base, uint64_t size);
+/* Takes the storage of a range of a shared mapping away: it reads as zero, for everybody. */
+int map_discard(void *base, uint64_t size);
 /* Size in bytes and owner of an open file.  Pointers may be NULL. */
 int map_stat(int fd, uint64_t *ret_size, uint32_t *ret_uid, uint32_t *ret_mode);
 

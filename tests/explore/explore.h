@@ -41,6 +41,8 @@ struct explore_case {
 	 */
 	bool (*is_constant)(const volatile void *address);
 	bool (*is_unread)(const volatile void *address);
+	/* What is wrong with an access, in the state it is made in, or NULL.  NULL: nothing ever is. */
+	const char *(*forbids)(const volatile void *address);
 	/* With everybody ended, asleep, killed or stopped: NULL, or what is wrong. */
 	const char *(*check)(uint32_t stopped_mask, uint32_t killed_mask);
 	/*
@@ -107,6 +109,9 @@ void explore_wake(const volatile void *address);
  * to the address is, with what the actor does next.
  */
 void explore_meet(const volatile void *address);
+
+/* Called by an actor: a part of the file becomes zero, in one step with what the actor does next. */
+void explore_erase(void *address, size_t size);
 
 /* Called by an actor: what went wrong (the schedule ends as a failure). */
 void explore_fail(const char *what);

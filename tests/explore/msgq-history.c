@@ -4,6 +4,7 @@
  */
 #include "msgq-history.h"
 
+#include <stdio.h>
 #include <string.h>
 
 const struct call *plan_sender(const struct plan *plan, uint8_t message)
@@ -25,6 +26,19 @@ uint32_t plan_n_calls(const struct plan *plan, uint32_t number)
 	while (n < CALLS_MAX && plan->calls[number][n].kind != CALL_NONE)
 		n++;
 	return n;
+}
+
+bool plan_has(const struct plan *plan, enum call_kind kind)
+{
+	uint32_t number, i;
+
+	for (number = 0; number < plan->n_actors; number++) {
+		for (i = 0; i < CALLS_MAX; i++) {
+			if (plan->calls[number][i].kind == kind)
+				return true;
+		}
+	}
+	return false;
 }
 
 static struct actor history_actor(uint32_t number)
@@ -148,20 +162,6 @@ static bool passes_over(const struct trial *trial, uint32_t number, uint32_t i)
 	return false;
 }
 
-/* IPC_SET makes all of one age (MSG-44). */
-static bool plan_sets(const struct plan *plan)
-{
-	uint32_t number, i;
-
-	for (number = 0; number < plan->n_actors; number++) {
-		for (i = 0; i < CALLS_MAX; i++) {
-			if (plan->calls[number][i].kind == CALL_SET)
-				return true;
-		}
-	}
-	return false;
-}
-
 static void put_back(struct trial *trial, uint32_t number)
 {
 	struct actor self = history_actor(number);
@@ -222,7 +222,7 @@ static bool explained_by_call(const struct trial *trial, uint32_t number)
 	}
 	if ((trial->history->ended_before[number][i] & ~trial->done) || !replay(&after, number, i))
 		return false;
-	if (passes_over(trial, number, i) && !plan_sets(trial->plan))
+	if (passes_over(trial, number, i) && !plan_has(trial->plan, CALL_SET) /* it makes all of one age (MSG-44) */)
 		return false;
 	after.done |= call_bit(number, i);
 	after.next[number] = is_pending ? plan_n_calls(trial->plan, number) : i + 1;
@@ -284,4 +284,62 @@ bool history_could_go(const struct history *history, const struct plan *plan,
 		;
 	return i < CALLS_MAX && model_call(&model, number, i, &plan->calls[number][i],
 					   &message) != MSGQ_BLOCKED;
+}
+
+/* MSG-44: a receiver who slept when an IPC_SET began, and still does, has looked again. */
+static bool slept_through_set(const struct history *history, const struct plan *plan, uint32_t number,
+			      uint32_t i, uint32_t gone)
+{
+	uint32_t other, k;
+
+	if (plan->calls[number][i].kind != CALL_SET ||
+	    history->results[number][i].state != RESULT_ENDED)
+		return false;
+	for (other = 0; other < plan->n_actors; other++) {
+		if (!(history->asleep_before[number][i] & ~gone & 1u << other))
+			continue;
+		for (k = 0; history->ended_before[number][i] & call_bit(other, k); k++)
+			;
+		if (plan->calls[other][k].kind == CALL_RECEIVE &&
+		    history->results[other][k].state == RESULT_PENDING &&
+		    !history->results[other][k].has_retried)
+			return true;
+	}
+	return false;
+}
+
+bool history_slept_through_set(const struct history *history, const struct plan *plan, uint32_t gone)
+{
+	uint32_t number, i;
+
+	for (number = 0; number < plan->n_actors; number++) {
+		for (i = 0; i < CALLS_MAX; i++) {
+			if (slept_through_set(history, plan, number, i, gone))
+				return true;
+		}
+	}
+	return false;
+}
+
+void history_print(const struct history *history, const struct plan *plan, const struct remains *remains)
+{
+	static const char *const states[] = { "not begun", "pending", "ended" };
+	uint32_t number, i;
+
+	for (number = 0; number < plan->n_actors; number++) {
+		for (i = 0; i < plan_n_calls(plan, number); i++) {
+			const struct result *result = &history->results[number][i];
+
+			(void)printf("# actor %u call %u (message %u): %s, outcome %u, message %u, size %u, "
+				     "type %lld\n", number, i, message_of(number, i),
+				     states[result->state], result->outcome, result->message,
+				     result->size, (long long)result->type);
+		}
+	}
+	(void)printf("# asleep %x, left %x; in the queue:", history->asleep, history->left);
+	for (i = 0; i < remains->n; i++)
+		(void)printf(" %u (%u bytes, type %lld)", remains->messages[i].message,
+			     remains->messages[i].size, (long long)remains->messages[i].type);
+	(void)printf("; %llu bytes of %llu\n", (unsigned long long)remains->stat.cbytes,
+		     (unsigned long long)remains->stat.qbytes);
 }

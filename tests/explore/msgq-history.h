@@ -20,6 +20,8 @@ enum call_kind {
 	CALL_STAT,
 	CALL_SET, /* size is msg_qbytes */
 	CALL_REMOVE,
+	CALL_TRIM,
+	CALL_LATE_GROWTH,
 };
 
 enum call_how {
@@ -96,6 +98,7 @@ static inline uint8_t message_of(uint32_t number, uint32_t i)
 /* The call that sent it, or NULL. */
 const struct call *plan_sender(const struct plan *plan, uint8_t message);
 
+bool plan_has(const struct plan *plan, enum call_kind kind);
 uint32_t plan_n_calls(const struct plan *plan, uint32_t number);
 
 /*
@@ -108,5 +111,11 @@ bool history_is_explained(const struct history *history, const struct plan *plan
 /* Whether the actor's pending call would succeed on what remains. */
 bool history_could_go(const struct history *history, const struct plan *plan,
 		      const struct remains *remains, uint32_t number);
+
+/* MSG-44: whether a receiver who slept when an IPC_SET began has not looked again since. */
+bool history_slept_through_set(const struct history *history, const struct plan *plan, uint32_t gone);
+
+/* What everybody had done at the end of a failure. */
+void history_print(const struct history *history, const struct plan *plan, const struct remains *remains);
 
 #endif

@@ -144,6 +144,8 @@ void hook_access(enum hook_kind kind, const volatile void *address)
 		give_way_before(kind, address);
 	else
 		was_private = true;
+	if (running && now->forbids && kind != HOOK_PAUSE && now->forbids(address))
+		explore_fail(now->forbids(address));
 	if (before_write && kind != HOOK_LOAD && kind != HOOK_PAUSE)
 		before_write(address);
 	if (was_private)
@@ -166,6 +168,21 @@ void explore_sleep(const volatile void *address)
 	running->asleep_on = address;
 	running->address = NULL;
 	give_way(FIBER_ASLEEP);
+}
+
+void explore_erase(void *address, size_t size)
+{
+	static const uint8_t zero[PIECE_SIZE];
+	uint8_t *at = address, *end = at + size;
+
+	explore_meet(address);
+	for (; at < end; at += PIECE_SIZE) {
+		if (memcmp(at, zero, PIECE_SIZE) == 0)
+			continue;
+		if (is_touched)
+			file_touch(at);
+		memset(at, 0, PIECE_SIZE);
+	}
 }
 
 void explore_meet(const volatile void *address)

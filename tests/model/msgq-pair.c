@@ -10,12 +10,14 @@ struct received {
 	uint8_t text[MODEL_TEXT_MAX];
 };
 
-static void grow(struct msgq *queue)
+static void grow(struct msgq_pair *pair)
 {
 	struct msgq_growth growth;
 
-	msgq_growth(queue, &growth);
-	msgq_growth_done(queue, &growth);
+	msgq_growth(&pair->queue, &growth);
+	if (growth.n_blocks > pair->n_blocks)
+		pair->n_blocks = growth.n_blocks;
+	msgq_growth_done(&pair->queue, &growth);
 }
 
 void msgq_pair_init(struct msgq_pair *pair, void *base, uint64_t size, uint64_t qbytes)
@@ -29,11 +31,12 @@ void msgq_pair_init(struct msgq_pair *pair, void *base, uint64_t size, uint64_t 
 		msgq_growth(&pair->queue, &used); /* what is backed is what was touched */
 		memset(pair->base, 0, layout.words_off + used.n_sleepers * 8);
 		memset(pair->base + layout.records_off, 0, used.n_sleepers * 48);
-		memset(pair->base + layout.blocks_off, 0, used.n_blocks * 128);
+		memset(pair->base + layout.blocks_off, 0, pair->n_blocks * 128);
 	} else {
 		memset(base, 0, layout.size);
 	}
 	pair->base = base;
+	pair->n_blocks = 0;
 	pair->qbytes_max = qbytes;
 	msgq_format(base, &layout, qbytes, 1);
 	ASSERT(msgq_bind(&pair->queue, base, layout.size) == MSGQ_DONE);
@@ -75,7 +78,7 @@ bool msgq_pair_send(struct msgq_pair *pair, const struct actor *actor, int64_t t
 		message.text[i] = (uint8_t)(pair->model.clock * 31 + i * 7);
 	while ((outcome = msgq_send_or_wait(&pair->queue, actor, type, message.text, size, &wakes,
 					    waits)) == MSGQ_GROW)
-		grow(&pair->queue);
+		grow(pair);
 	expected = model_msgq_send(&pair->model, actor, &message);
 	if (expected == MSGQ_BLOCKED && waits) {
 		model_msgq_sleep(&pair->model, actor, sleeper, false, &want);
@@ -96,7 +99,7 @@ bool msgq_pair_receive(struct msgq_pair *pair, const struct actor *actor,
 	while ((outcome = msgq_receive_or_wait(&pair->queue, actor, want, received.text,
 					       &received.size, &received.type, &wakes,
 					       waits)) == MSGQ_GROW)
-		grow(&pair->queue);
+		grow(pair);
 	expected = model_msgq_receive(&pair->model, actor, want, &message);
 	if (expected == MSGQ_BLOCKED && waits) {
 		model_msgq_sleep(&pair->model, actor, sleeper, true, want);
@@ -155,10 +158,29 @@ bool msgq_pair_recover(struct msgq_pair *pair, const struct actor *dead)
 	int outcome;
 
 	while ((outcome = msgq_recover(&pair->queue, dead, &wakes)) == MSGQ_GROW)
-		grow(&pair->queue); /* what goes back into the queue may need a node */
+		grow(pair); /* what goes back into the queue may need a node */
 	model_msgq_recover(&pair->model, dead);
 	return outcome == MSGQ_DONE && wakes.n == pair->model.n_woken && same_stat(pair) &&
 	       !msgq_holds(&pair->queue, dead->client);
+}
+
+bool msgq_pair_trim(struct msgq_pair *pair, const struct actor *actor)
+{
+	struct msgq_trim trim;
+	uint64_t off, size;
+	int outcome;
+
+	if (!msgq_trim_begin(&pair->queue, actor))
+		return false;
+	msgq_trim_close(&pair->queue);
+	outcome = msgq_trim_flip(&pair->queue, actor);
+	while (msgq_trim_left(&pair->queue, &trim) && msgq_trim_is_quiet(&pair->queue)) {
+		while (msgq_trim_next(&pair->queue, &trim, &off, &size))
+			memset(pair->base + off, 0, size);
+		msgq_trim_done(&pair->queue, &trim);
+	}
+	msgq_trim_end(&pair->queue, actor, false);
+	return (outcome == MSGQ_DONE || outcome == MSGQ_BLOCKED) && same_stat(pair);
 }
 
 bool msgq_pair_remove(struct msgq_pair *pair, const struct actor *actor)

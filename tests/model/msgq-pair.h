@@ -18,6 +18,7 @@ struct msgq_pair {
 	struct msgq_sleeper sleepers[MODEL_SLEEPERS_MAX];
 	uint8_t *base;
 	uint64_t qbytes_max;
+	uint32_t n_blocks; /* beyond these nothing was touched */
 };
 
 /* base: a mapping of as much as the layout for qbytes takes; cleared first where it was used before. */
@@ -32,6 +33,8 @@ bool msgq_pair_end(struct msgq_pair *pair, uint32_t sleeper, bool cancel);
 bool msgq_pair_copy(struct msgq_pair *pair, int64_t position, uint64_t size_max, bool noerror);
 bool msgq_pair_set(struct msgq_pair *pair, const struct actor *actor, uint64_t qbytes);
 bool msgq_pair_recover(struct msgq_pair *pair, const struct actor *dead);
+/* Storage is given back, if the queue is empty: nobody sees it. */
+bool msgq_pair_trim(struct msgq_pair *pair, const struct actor *actor);
 bool msgq_pair_remove(struct msgq_pair *pair, const struct actor *actor);
 
 #endif

@@ -67,7 +67,7 @@ static void bind_of_something_else_is_refused(void **state)
 		int outcome;
 	} cases[] = {
 		{ 0, 0, MSGQ_E_CORRUPT },             /* magic */
-		{ 8, 99, MSGQ_E_CORRUPT },            /* version */
+		{ 72, 99, MSGQ_E_CORRUPT },           /* version */
 		{ 16, UINT64_MAX, MSGQ_E_CORRUPT },   /* qbytes_max */
 		{ 16, MSG_TEXT_MAX, MSGQ_REMAP },
 	};
