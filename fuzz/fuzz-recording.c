@@ -23,7 +23,7 @@
 
 static const char *const call_names[RECORD_CALL_COUNT] = {
 	"create", "set", "destroy", "make the ledger of", "sum up", "settle", "ask the end of",
-	"ask who else has", "fold",
+	"ask who else has", "fold", "call in somebody's stead on", "ask the groups of",
 };
 
 struct play {
@@ -147,6 +147,21 @@ static void storage_settle(void *context, uint64_t client, uint32_t pid, bool de
 static bool storage_has_exited(void *context, uint64_t client)
 {
 	return ask(context, RECORD_HAS_EXITED, client).result != 0;
+}
+
+static int storage_stead(void *context, const struct service_stead *asked, struct service_stood *ret_stood)
+{
+	struct record_storage said = ask(context, RECORD_STEAD,
+					 record_object((enum ipc_kind)asked->call->kind, asked->call->id));
+
+	*ret_stood = said.stood;
+	return said.result;
+}
+
+static bool storage_has_group(void *context, uint64_t client, uint32_t gid)
+{
+	(void)gid;
+	return ask(context, RECORD_HAS_GROUP, client).result != 0;
 }
 
 /* --- what is going on -------------------------------------------------------------------------- */
@@ -343,6 +358,8 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 			.attached_alone = storage_attached_alone,
 			.settle = storage_settle,
 			.has_exited = storage_has_exited,
+			.stead = storage_stead,
+			.has_group = storage_has_group,
 		},
 	};
 	uint64_t used = 0;

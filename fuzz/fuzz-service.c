@@ -32,7 +32,7 @@ static const uint64_t sizes[] = { 0, 1, 2, 4096, 4097, 32000, 32001, UINT64_C(1)
 /* Logarithms, by the top bits of a creation's flags. */
 static const uint32_t huge_sizes[] = { 0, 21, 30, 5 };
 static const uint32_t types[] = { PROTO_CREATE, PROTO_SET, PROTO_REMOVE, PROTO_SHM_STAT,
-				  PROTO_SHM_LOCK, PROTO_SETTLE, PROTO_PING, PROTO_CREATE };
+				  PROTO_SHM_LOCK, PROTO_SETTLE, PROTO_PING, PROTO_STEAD };
 
 static const char *const calls[WORLD_CALL_COUNT] = { "create", "set",	 "destroy",
 						      "ledger", "sum", "settle" };
@@ -80,6 +80,28 @@ static void play_connect(struct play *play)
 	play->dirty[session] = false;
 }
 
+static struct proto_stead pick_stead(struct play *play, uint32_t kind)
+{
+	uint32_t flags = fuzz_u8(play->input);
+	struct proto_stead stead = {
+		.kind = kind == IPC_KIND_SHM ? IPC_KIND_SEM : kind,
+		.id = pick_id(play),
+		.what = PROTO_STEAD_END,
+		.flags = flags & (PROTO_STEAD_WAIT | PROTO_STEAD_ALTERS),
+		.number = 1 + (flags >> 4),
+		.type = (int64_t)fuzz_u8(play->input) - 1,
+		.size = fuzz_u8(play->input),
+	};
+
+	if (stead.kind == IPC_KIND_SEM && (flags & 12) != 12)
+		stead.what = flags >> 2 & 3;
+	if (stead.kind == IPC_KIND_MSG && (flags & 8))
+		stead.what = PROTO_STEAD_SEND + (flags >> 2 & 1);
+	if (stead.type % 8 != 0)
+		memcpy(stead.name, "a.b", 3);
+	return stead;
+}
+
 static struct proto_message pick_request(struct play *play)
 {
 	struct proto_message message = { .type = types[fuzz_below(play->input, ARRAY_SIZE(types))] };
@@ -100,6 +122,9 @@ static struct proto_message pick_request(struct play *play)
 		message.set.mode = fuzz_u16(play->input);
 		message.set.gid = message.set.mode & 0x8000 ? UINT32_MAX : 0;
 		message.set.qbytes = fuzz_u16(play->input) * (message.set.mode & 0x4000 ? UINT64_C(9) << 16 : 9);
+		break;
+	case PROTO_STEAD:
+		message.stead = pick_stead(play, kind);
 		break;
 	case PROTO_SETTLE:
 		message.settle.pid = 100 + fuzz_below(play->input, ARRAY_SIZE(uids) + 1);

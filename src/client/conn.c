@@ -192,7 +192,7 @@ static int conn_send(struct process *self, const struct proto_message *message, 
 
 /* -------------------------------------------------------------------------------- HELLO, WELCOME */
 
-static void conn_choose_name(uint32_t pid, char *name)
+void conn_choose_name(uint32_t pid, char *name)
 {
 	uint64_t random = clock_monotonic_ns() ^ (uint64_t)(uintptr_t)name << 20;
 	char digits[16];
@@ -462,11 +462,7 @@ static int conn_ensure(struct process *self, uint64_t deadline_ns, bool quiet)
 	return conn_connect(self, deadline_ns, quiet);
 }
 
-/*
- * A number no other request of this process has, not even of the program it ran before; a request that is
- * sent again keeps it, so that the daemon can tell.  Never 0.
- */
-static uint32_t conn_number(struct process *self)
+uint32_t conn_number(struct process *self)
 {
 	if (self->request_next == 0)
 		self->request_next = (uint32_t)(clock_monotonic_ns() / CONN_NS_PER_US);

@@ -27,6 +27,15 @@ void conn_notice(const struct proto_message *notice, bool may_connect);
 /* Out of the program's way: a high number that exec closes.  The descriptor as it is now. */
 int conn_move_high(int fd);
 
+/*
+ * A number no other request of this process has, not even of the program it ran before; a request that is
+ * sent again keeps it, so that the daemon can tell.  Never 0.  Under the process lock.
+ */
+uint32_t conn_number(struct process *self);
+
+/* A name for clients/ that nobody guesses, in PROTO_NAME_SIZE bytes. */
+void conn_choose_name(uint32_t pid, char *name);
+
 /* Gets the process an identity and a ledger.  0 or -ENOSYS. */
 int conn_register(uint32_t timeout_ms);
 

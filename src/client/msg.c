@@ -17,6 +17,7 @@
 #include "client/place.h"
 #include "client/probe.h"
 #include "client/sleeping.h"
+#include "client/stead.h"
 #include "sys/raw.h"
 #include "sys/wait.h"
 
@@ -384,6 +385,29 @@ static int msg_block(struct msg_call *call)
 	return outcome < 0 ? outcome : msg_errno(outcome);
 }
 
+/* With a mode that gives him no mapping, but the permission (PERM-13).  0 or -errno. */
+static __attribute__((noinline)) int msg_in_stead(struct msg_call *call, int flags)
+{
+	struct stead_call stead = {
+		.kind = IPC_KIND_MSG,
+		.id = call->id,
+		.need = call->need,
+		.what = call->need == CRED_WRITE ? PROTO_STEAD_SEND : PROTO_STEAD_RECEIVE,
+		.flags = call->want.flags,
+		.type = call->want.type,
+		.size = call->want.size,
+		.bytes = call->text,
+		.deadline_ns = WAIT_FOREVER,
+		.may_wait = !(flags & IPC_NOWAIT),
+		.is_point = true,
+	};
+	int r = stead_run(&stead);
+
+	call->size = stead.ret_size;
+	call->type = stead.ret_type;
+	return r;
+}
+
 /* --------------------------------------------------------------------------------- msgsnd, msgget */
 
 /* The text is captured before it sleeps (MSG-8). */
@@ -441,11 +465,11 @@ int msg_send(int id, const void *message, size_t size, int flags)
 	outcome = msg_attempt(&call, NULL);
 	if (CLIENT_LIKELY(outcome == MSGQ_DONE))
 		return 0;
-	if (outcome < 0)
-		return outcome;
-	if (outcome != MSGQ_BLOCKED)
-		return msg_errno(outcome);
-	return flags & IPC_NOWAIT ? -EAGAIN : msg_send_blocked(&call);
+	if (outcome == MSGQ_BLOCKED)
+		outcome = flags & IPC_NOWAIT ? -EAGAIN : msg_send_blocked(&call);
+	if (outcome == -EACCES)
+		return msg_in_stead(&call, flags);
+	return outcome < 0 ? outcome : msg_errno(outcome);
 }
 
 int msg_get(key_t key, int flags)
@@ -464,11 +488,13 @@ static int msg_receive_into(struct msg_call *call, int flags)
 
 	if (CLIENT_LIKELY(outcome == MSGQ_DONE))
 		return 0;
-	if (outcome < 0)
-		return outcome;
-	if (outcome != MSGQ_BLOCKED)
-		return msg_errno(outcome);
-	return flags & IPC_NOWAIT ? -ENOMSG : msg_block(call);
+	if (outcome == MSGQ_BLOCKED)
+		outcome = flags & IPC_NOWAIT ? -ENOMSG : msg_block(call);
+	if (outcome == -EACCES && !call->is_copy) {
+		outcome = msg_in_stead(call, flags);
+		return outcome == -EAGAIN ? -ENOMSG : outcome;
+	}
+	return outcome < 0 ? outcome : msg_errno(outcome);
 }
 
 /* A buffer that cannot be vouched for: the message is taken, then what fits is copied (MSG-22). */

@@ -16,6 +16,7 @@
 #include "client/probe.h"
 #include "client/sem-one.h"
 #include "client/sleeping.h"
+#include "client/stead.h"
 #include "sys/raw.h"
 #include "sys/wait.h"
 
@@ -27,9 +28,6 @@
 
 /* Rounds of settling after one call; each one wakes WAKES_MAX sleepers. */
 #define SEM_SETTLE_MAX (2u * SLEEPER_MAX / WAKES_MAX)
-
-/* How often one who may only read looks whether all has become zero. */
-#define SEM_READONLY_POLL_NS 10000000ull
 
 #define SEM_NS_PER_S 1000000000ull
 
@@ -279,45 +277,25 @@ static int sem_block(const struct sem_call *call)
 	return r == -EINVAL ? -EIDRM : r; /* removed meanwhile (SEM-39) */
 }
 
-/* A wait for zero by one whom the kernel lets read and no more: it looks from time to time. */
-static int sem_wait_readonly(const struct sem_call *call)
+/* With a mode that gives him no mapping, but the permission (PERM-13). */
+static __attribute__((noinline)) int sem_in_stead(const struct sem_call *call)
 {
-	static const struct shared32 never;
+	struct stead_call stead = {
+		.kind = IPC_KIND_SEM,
+		.id = call->id,
+		.need = call->need,
+		.what = PROTO_STEAD_OP,
+		.flags = call->need == CRED_WRITE ? PROTO_STEAD_ALTERS : 0,
+		.size = call->n_ops * sizeof(*call->ops),
+		.bytes = (void *)(uintptr_t)call->ops, /* only read */
+		.deadline_ns = call->deadline_ns,
+		.may_wait = call->may_sleep,
+	};
 
-	for (;;) {
-		uint64_t until_ns = clock_monotonic_ns() + SEM_READONLY_POLL_NS;
-		bool is_blocked = false;
-		bool may_sleep = call->may_sleep;
-		struct view *view;
-		uint32_t depth;
-		uint32_t value;
-		int r = view_get(IPC_KIND_SEM, call->id, call->need, &view, &depth);
-
-		if (r < 0)
-			return r;
-		for (uint32_t i = 0; i < call->n_ops && !is_blocked && r == 0; i++) {
-			if (call->ops[i].sem_num >= view->set.layout.n_sems)
-				r = -EFBIG;
-			else if (semset_get_value(&view->set, call->ops[i].sem_num, &value) != 0)
-				r = -EIO;
-			else if (value != 0)
-				is_blocked = true;
-			if (is_blocked && (call->ops[i].sem_flg & IPC_NOWAIT))
-				may_sleep = false;
-		}
-		view_release(depth);
-		if (r < 0 || !is_blocked)
-			return r;
-		if (!may_sleep || until_ns - SEM_READONLY_POLL_NS >= call->deadline_ns)
-			return -EAGAIN;
-		if (until_ns > call->deadline_ns)
-			until_ns = call->deadline_ns;
-		if (wait_on(&never, 0, until_ns) == -EINTR)
-			return -EINTR;
-	}
+	return stead_run(&stead);
 }
 
-/* EFBIG comes before EACCES (SEM-1), but who is refused has no view of the set. */
+/* EFBIG comes before EACCES (SEM-1). */
 static int sem_refused(const struct sem_call *call, int r)
 {
 	struct registry_object object;
@@ -338,12 +316,14 @@ static int sem_run(const struct sem_call *call)
 	int outcome;
 	int r = view_get(IPC_KIND_SEM, call->id, call->need, &view, &depth);
 
-	if (r < 0)
-		return sem_refused(call, r);
-	if (!view->is_writable) {
+	if (r == 0 && !view->is_writable) {
 		view_release(depth);
-		return sem_wait_readonly(call);
+		r = -EACCES;
 	}
+	if (r == -EACCES)
+		return sem_refused(call, sem_in_stead(call));
+	if (r < 0)
+		return r;
 	outcome = sem_attempt(view, depth, call);
 	view_release(depth);
 	if (outcome == SEMSET_BLOCKED && call->may_sleep)
@@ -639,23 +619,44 @@ static int sem_change(struct view *view, const uint16_t *values, void *memory, u
 	return sem_errno(sem_carry(view, &actor, outcome, &wakes));
 }
 
-static int sem_set_all(int id, const unsigned short *user)
+/* SETVAL and SETALL of one whom the mode gives no mapping. */
+static int sem_set_in_stead(int id, uint32_t what, int64_t number, uint64_t size, uint16_t *values)
+{
+	struct stead_call stead = {
+		.kind = IPC_KIND_SEM,
+		.id = id,
+		.need = CRED_WRITE,
+		.what = what,
+		.type = number,
+		.size = size,
+		.bytes = values,
+	};
+
+	return stead_run(&stead);
+}
+
+/* Whether the caller may change the set, and how many semaphores it has, without a look at its file. */
+static int sem_may_change(int id, uint32_t *ret_n_sems)
+{
+	struct registry_object object;
+	int r = ipc_find(IPC_KIND_SEM, id, &object);
+
+	if (r == 0)
+		r = ipc_judge(&object, CRED_WRITE);
+	if (r == 0)
+		*ret_n_sems = (uint32_t)object.size;
+	return r;
+}
+
+/* A view NULL: the daemon makes the change. */
+static int sem_set_values(int id, struct view *view, const unsigned short *user, uint32_t n_sems)
 {
 	uint16_t small[SEM_SMALL_ARRAY];
-	uint16_t *values;
-	size_t mapped, memory_size;
-	void *memory;
-	struct view *view;
-	uint32_t depth;
-	uint32_t n_sems;
-	int r = view_get(IPC_KIND_SEM, id, CRED_WRITE, &view, &depth);
+	size_t mapped, memory_size = view ? semset_set_all_size(&view->set) : 0;
+	uint16_t *values = sem_array(small, ARRAY_SIZE(small), n_sems, &mapped);
+	void *memory = memory_size ? place_private(memory_size) : NULL;
+	int r = 0;
 
-	if (r < 0)
-		return r;
-	n_sems = view->set.layout.n_sems;
-	values = sem_array(small, ARRAY_SIZE(small), n_sems, &mapped);
-	memory_size = semset_set_all_size(&view->set);
-	memory = memory_size ? place_private(memory_size) : NULL;
 	if (!values || (memory_size && !memory))
 		r = -ENOMEM;
 	else if (!probe_readable(user, n_sems * sizeof(*user)))
@@ -667,10 +668,28 @@ static int sem_set_all(int id, const unsigned short *user)
 			r = -ERANGE;
 	}
 	if (r == 0)
-		r = sem_change(view, values, memory, 0, 0);
-	view_release(depth);
+		r = view ? sem_change(view, values, memory, 0, 0)
+			 : sem_set_in_stead(id, PROTO_STEAD_SET_ALL, 0, n_sems * sizeof(*values), values);
 	place_unmap(values, mapped);
 	place_unmap(memory, memory_size);
+	return r;
+}
+
+static int sem_set_all(int id, const unsigned short *user)
+{
+	struct view *view;
+	uint32_t depth;
+	uint32_t n_sems = 0;
+	int r = view_get(IPC_KIND_SEM, id, CRED_WRITE, &view, &depth);
+
+	if (r == -EACCES) {
+		r = sem_may_change(id, &n_sems);
+		return r < 0 ? r : sem_set_values(id, NULL, user, n_sems);
+	}
+	if (r < 0)
+		return r;
+	r = sem_set_values(id, view, user, view->set.layout.n_sems);
+	view_release(depth);
 	return r;
 }
 
@@ -690,6 +709,8 @@ static int sem_set_one(int id, int number, int value)
 	if (number < 0 || (uint64_t)number >= object.size)
 		return -EINVAL;
 	r = view_get(IPC_KIND_SEM, id, CRED_WRITE, &view, &depth);
+	if (r == -EACCES)
+		return sem_set_in_stead(id, PROTO_STEAD_SET_ONE, number, (uint64_t)value, NULL);
 	if (r < 0)
 		return r;
 	if ((uint32_t)number < view->set.layout.n_sems)

@@ -5,6 +5,7 @@
 #include <time.h>
 
 #include "client/process.h"
+#include "client/stead.h"
 #include "sys/raw.h"
 #include "sys/wait.h"
 
@@ -46,6 +47,11 @@ void sleeping_cancel(struct sleeping *sleeping)
 	uint32_t depth;
 	int outcome = MSGQ_REMAP;
 
+	if (sleeping->what == SLEEPING_STEAD) {
+		sleeping->outcome = stead_leave(sleeping->stead);
+		sleeping->is_over = true;
+		return;
+	}
 	for (uint32_t i = 0; i < VIEW_TRIES_MAX; i++) {
 		struct view *view = view_hold_mapped(sleeping->kind, sleeping->id, &depth);
 
@@ -161,6 +167,7 @@ static int sleeping_wait_word(const struct shared32 *word, uint32_t expected, ui
 /* The word that it waits on, and what that word is while it has to wait.  NULL: look again. */
 static const struct shared32 *sleeping_word(const struct sleeping *sleeping, uint32_t *ret_expected)
 {
+	static const struct shared32 never;
 	bool is_sem = sleeping->kind == IPC_KIND_SEM;
 	uint32_t word_index = is_sem ? sleeping->sem.word_index : sleeping->msg.word_index;
 	const struct shared32 *word = NULL;
@@ -168,6 +175,10 @@ static const struct shared32 *sleeping_word(const struct sleeping *sleeping, uin
 	struct view *view;
 	uint32_t depth;
 
+	if (sleeping->what == SLEEPING_STEAD) {
+		*ret_expected = 0;
+		return &never;
+	}
 	view = view_hold_mapped(sleeping->kind, sleeping->id, &depth);
 	if (!view)
 		return NULL;

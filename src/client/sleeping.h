@@ -14,7 +14,10 @@ enum sleeping_what {
 	SLEEPING_SEMOP,
 	SLEEPING_SEND,
 	SLEEPING_RECEIVE,
+	SLEEPING_STEAD, /* made by the daemon, which is asked from time to time (stead.h) */
 };
+
+struct stead_call;
 
 /* On the caller's stack. */
 struct sleeping {
@@ -30,6 +33,7 @@ struct sleeping {
 	void *text;
 	uint64_t text_size;
 	int64_t type;
+	struct stead_call *stead;
 };
 
 /* Notes and forgets a call.  Signals are blocked. */

@@ -64,6 +64,17 @@ static inline int32_t bytes_get_i32(struct bytes_reader *reader)
 	return (int32_t)bytes_get_u32(reader);
 }
 
+static inline void bytes_get(struct bytes_reader *reader, void *ret_bytes, size_t n_bytes)
+{
+	if (reader->failed || reader->size - reader->used < n_bytes) {
+		reader->failed = true;
+		memset(ret_bytes, 0, n_bytes);
+		return;
+	}
+	memcpy(ret_bytes, reader->bytes + reader->used, n_bytes);
+	reader->used += n_bytes;
+}
+
 /* True if everything was there and nothing is left: exactly the size, or refused. */
 static inline bool bytes_is_spent(const struct bytes_reader *reader)
 {

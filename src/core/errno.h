@@ -8,12 +8,15 @@
 #define ABI_EPERM 1
 #define ABI_ENOENT 2
 #define ABI_EIO 5
+#define ABI_E2BIG 7
 #define ABI_EAGAIN 11
 #define ABI_ENOMEM 12
 #define ABI_EACCES 13
 #define ABI_EEXIST 17
 #define ABI_EINVAL 22
+#define ABI_EFBIG 27
 #define ABI_ENOSPC 28
+#define ABI_ERANGE 34
 #define ABI_EIDRM 43
 #define ABI_EPROTO 71
 

@@ -82,6 +82,7 @@
 #define RESULT_RETRY 0u
 #define RESULT_2BIG 1u
 #define RESULT_REMOVED 2u
+#define RESULT_SENT 3u /* msgq-stead.c */
 #define RESULT_BASE 8u
 
 /* Outcomes that stay inside: decide again; what was to be changed is somebody else's now. */
@@ -210,6 +211,7 @@ struct msgq_call {
 	uint32_t hint;	    /* the actor's, or MSGQ_HINT_NONE */
 	uint32_t entry;	    /* MSGQ_NONE: none claimed */
 	uint32_t sleeper;   /* likewise */
+	uint32_t receipt;   /* state word of the record that is to get what is received, or 0 */
 	uint32_t expected;  /* low half of the state it registered with */
 	struct msgq_txn txn;
 };
@@ -251,6 +253,7 @@ struct msgq_offer {
 	uint64_t size;
 	uint32_t source;   /* word that holds the chain so far */
 	uint64_t source_old; /* back: its value */
+	uint32_t receipt;    /* state word of the record that is to say that it was sent, or 0 */
 	bool back;	   /* put back, to its place in the order, whether there is room or not */
 };
 
@@ -672,7 +675,19 @@ bool msgq_fits(struct msgq_call *call, uint64_t size);
 /* DONE, BLOCKED (no room), AGAIN, GONE, MORE, GROW, REMAP, E_NOMEM, E_REMOVED, E_CORRUPT. */
 int msgq_publish(struct msgq_call *call, const struct msgq_offer *offer);
 
+int msgq_send_run(struct msgq_call *call, struct msgq_offer *offer, const void *text,
+		  struct msgq_sleeper *ret_sleeper);
+
+/* --- msgq-receive.c */
+
+/* One try.  DONE: the message is in the call's entry, or where its receipt says. */
+int msgq_receive_step(struct msgq_call *call, const struct msgq_want *want, bool wait,
+		      struct msgq_found *ret_found);
+
 /* --- msgq-wait.c */
+
+/* Claims a record and writes down what the call wants, if it has none.  DONE, GROW, E_NOMEM. */
+int msgq_record_claim(struct msgq_call *call, enum msgq_kind kind, const struct msgq_want *want);
 
 /* Registers the call as a sleeper, as of the change begun.  WAITING, AGAIN, GROW, E_NOMEM, ... */
 int msgq_register(struct msgq_call *call, enum msgq_kind kind, const struct msgq_want *want);

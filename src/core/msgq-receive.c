@@ -38,12 +38,21 @@ static void skip_move(struct msgq_call *call, const struct msgq_found *found)
 	call->txn.next[FIELD_SKIP] = next;
 }
 
-/* Moves the message from the queue to the entry. */
+/* Adds the words by which the message is the entry's, and what that held is free. */
+static void take_in(struct msgq_call *call, uint32_t block)
+{
+	uint32_t held_word = ENTRY_HELD(call->entry);
+	uint64_t held = msgq_look(call, held_word);
+
+	if (mcas_payload(held) != 0)
+		msgq_free_push(call, mcas_payload(held) - 1);
+	msgq_change(call, held_word, held, block + 1);
+}
+
+/* Moves the message from the queue to the entry, or to the record that is the call's receipt. */
 static int take_out(struct msgq_call *call, const struct msgq_found *found)
 {
-	uint32_t held_word = ENTRY_HELD(call->entry), *next = call->txn.next;
-	uint64_t held = msgq_look(call, held_word);
-	uint32_t cbytes = msgq_bytes(call);
+	uint32_t cbytes = msgq_bytes(call), *next = call->txn.next;
 
 	msgq_index_remove(call, found->block, &found->path);
 	unlink_message(call, found->block);
@@ -52,15 +61,16 @@ static int take_out(struct msgq_call *call, const struct msgq_found *found)
 		call->broken = true;
 	next[FIELD_COUNT]--;
 	next[FIELD_BYTES] = (cbytes - found->size) << BYTES_SHIFT | (next[FIELD_BYTES] & FLAGS_ALL);
-	if (mcas_payload(held) != 0)
-		msgq_free_push(call, mcas_payload(held) - 1);
-	msgq_change(call, held_word, held, found->block + 1);
+	if (call->receipt != 0)
+		msgq_set_word(call, call->receipt,
+			      sleeper_payload(SLEEPER_DONE, RESULT_BASE + found->block));
+	else
+		take_in(call, found->block);
 	return msgq_txn_commit(call);
 }
 
-/* One try.  DONE: the message is in the call's entry. */
-static int receive_step(struct msgq_call *call, const struct msgq_want *want, bool wait,
-			struct msgq_found *ret_found)
+int msgq_receive_step(struct msgq_call *call, const struct msgq_want *want, bool wait,
+		      struct msgq_found *ret_found)
 {
 	int outcome;
 
@@ -117,7 +127,7 @@ static int receive_run(struct msgq_call *call, const struct msgq_want *want,
 	int outcome;
 
 	do {
-		outcome = msgq_step(call) ? receive_step(call, want, ret_sleeper != NULL, &found)
+		outcome = msgq_step(call) ? msgq_receive_step(call, want, ret_sleeper != NULL, &found)
 					  : MSGQ_E_BUSY;
 	} while (outcome == MSGQ_AGAIN);
 	if (outcome == MSGQ_DONE)

@@ -80,6 +80,7 @@ static int sleeper_stop(struct msgq_call *call, uint32_t index)
 	uint64_t state;
 	int outcome;
 
+	shared32_store(&msgq_record_at(call->queue, index)->base.number, 0); /* msgq-stead.c, 2 */
 	do {
 		if (!msgq_step(call))
 			return MSGQ_E_BUSY;

@@ -5,7 +5,7 @@
 #include "core/msgq-internal.h"
 
 /* Receivers looked at for one commit: with the words of an append, what it holds. */
-#define APPEND_WORDS 8u
+#define APPEND_WORDS 9u
 #define OFFER_MAX (MSGQ_CHANGES - APPEND_WORDS)
 
 STATIC_ASSERT(OFFER_MAX < WAKES_MAX);
@@ -115,6 +115,8 @@ static void source_release(struct msgq_call *call, const struct msgq_offer *offe
 		msgq_change(call, offer->source, source, sleeper_payload(SLEEPER_FREE, 0));
 		return;
 	}
+	if (offer->receipt != 0)
+		msgq_set_word(call, offer->receipt, sleeper_payload(SLEEPER_DONE, RESULT_SENT));
 	if (mcas_payload(source) != offer->block + 1)
 		call->broken = true;
 	if (offer->rest != 0) {
@@ -241,8 +243,8 @@ static int send_step(struct msgq_call *call, struct msgq_offer *offer, const voi
 	return outcome == MSGQ_BLOCKED ? MSGQ_AGAIN : outcome;
 }
 
-static int send_run(struct msgq_call *call, struct msgq_offer *offer, const void *text,
-		    struct msgq_sleeper *ret_sleeper)
+int msgq_send_run(struct msgq_call *call, struct msgq_offer *offer, const void *text,
+		  struct msgq_sleeper *ret_sleeper)
 {
 	int outcome;
 
@@ -276,5 +278,5 @@ int msgq_send_or_wait(struct msgq *queue, const struct actor *actor, int64_t typ
 
 	if (outcome == MSGQ_DONE)
 		outcome = msgq_enter(&call, true);
-	return outcome ? outcome : send_run(&call, &offer, text, ret_sleeper);
+	return outcome ? outcome : msgq_send_run(&call, &offer, text, ret_sleeper);
 }

@@ -13,8 +13,7 @@
 
 /* --- registering --------------------------------------------------------------------------------- */
 
-/* Claims a record and writes down what the call wants.  DONE, GROW, E_NOMEM. */
-static int record_claim(struct msgq_call *call, enum msgq_kind kind, const struct msgq_want *want)
+int msgq_record_claim(struct msgq_call *call, enum msgq_kind kind, const struct msgq_want *want)
 {
 	struct msgq *queue = call->queue;
 	struct msgq_record *record;
@@ -57,7 +56,7 @@ int msgq_register(struct msgq_call *call, enum msgq_kind kind, const struct msgq
 {
 	uint32_t state_word;
 	uint64_t state;
-	int outcome = record_claim(call, kind, want);
+	int outcome = msgq_record_claim(call, kind, want);
 
 	if (outcome)
 		return outcome;

@@ -180,6 +180,7 @@ int msgq_begin(struct msgq_call *call, struct msgq *queue, const struct actor *a
 	call->is_streak = false;
 	call->entry = MSGQ_NONE;
 	call->sleeper = MSGQ_NONE;
+	call->receipt = 0;
 	call->expected = 0;
 	if (wakes)
 		wakes->n = 0;

@@ -25,6 +25,7 @@
 
 #include "core/abi.h"
 #include "core/sleeper.h"
+#include "core/stead.h"
 
 enum msgq_outcome {
 	MSGQ_DONE = 0,
@@ -222,6 +223,20 @@ int msgq_receive_cancel(struct msgq *queue, const struct actor *actor, struct ms
 			int64_t *ret_type, struct wakes *ret_wakes);
 int msgq_send_cancel(struct msgq *queue, const struct actor *actor, struct msgq_sleeper *sleeper,
 		     struct wakes *ret_wakes);
+
+/*
+ * msgsnd and msgrcv in somebody's stead (stead.h), who is the actor, with MSGQ_HINT_NONE.  BLOCKED: it was
+ * not done, and nothing stands; a sender never waits, so whoever asks again begins anew.  WAITING: a receiver
+ * that stands in the queue.  After DONE the result stands, a message with its text, until
+ * msgq_stead_end(): DONE, or an outcome after which it is to be called again.
+ */
+int msgq_stead_send(struct msgq *queue, const struct actor *actor, const struct stead *stead, int64_t type,
+		    const void *text, uint64_t size, struct wakes *ret_wakes);
+int msgq_stead_receive(struct msgq *queue, const struct actor *actor, const struct stead *stead,
+		       const struct msgq_want *want, void *text, uint64_t *ret_size,
+		       int64_t *ret_type, struct wakes *ret_wakes);
+int msgq_stead_end(struct msgq *queue, const struct actor *actor, uint32_t number,
+		   struct wakes *ret_wakes);
 
 /*
  * MSG_COPY: the message at a position, left where it is.  DONE, E_NOMSG, E_2BIG, E_INVAL.  This and

@@ -27,13 +27,15 @@ enum proto_body {
 	PROTO_BODY_REPLY,
 	PROTO_BODY_SHM_REPLY,
 	PROTO_BODY_PONG,
+	PROTO_BODY_STEAD,
+	PROTO_BODY_STOOD,
 };
 
 static const uint32_t proto_body_sizes[] = {
 	[PROTO_BODY_NONE] = 0,     [PROTO_BODY_CREATE] = 20, [PROTO_BODY_SET] = 28,
 	[PROTO_BODY_OBJECT] = 12,  [PROTO_BODY_SETTLE] = 4,  [PROTO_BODY_LIMITS] = 56,
 	[PROTO_BODY_WELCOME] = 24, [PROTO_BODY_REPLY] = 8,   [PROTO_BODY_SHM_REPLY] = 92,
-	[PROTO_BODY_PONG] = 40,
+	[PROTO_BODY_PONG] = 40,    [PROTO_BODY_STEAD] = 76, [PROTO_BODY_STOOD] = 24,
 };
 
 struct proto_row {
@@ -51,12 +53,14 @@ static const struct proto_row proto_table[] = {
 	{ PROTO_SETTLE, PROTO_BODY_SETTLE, "settle" },
 	{ PROTO_LIMITS, PROTO_BODY_LIMITS, "limits" },
 	{ PROTO_PING, PROTO_BODY_NONE, "ping" },
+	{ PROTO_STEAD, PROTO_BODY_STEAD, "stead" },
 	{ PROTO_DETACHED, PROTO_BODY_OBJECT, "detached" },
 	{ PROTO_LEAVE, PROTO_BODY_NONE, "leave" },
 	{ PROTO_WELCOME, PROTO_BODY_WELCOME, "welcome" },
 	{ PROTO_REPLY, PROTO_BODY_REPLY, "reply" },
 	{ PROTO_SHM_REPLY, PROTO_BODY_SHM_REPLY, "shm-reply" },
 	{ PROTO_PONG, PROTO_BODY_PONG, "pong" },
+	{ PROTO_STOOD, PROTO_BODY_STOOD, "stood" },
 };
 
 static const struct proto_row *proto_row_find(uint32_t type)
@@ -252,6 +256,46 @@ static void pong_encode(struct bytes_writer *writer, const struct proto_pong *po
 	bytes_put_u64(writer, pong->n_requests);
 }
 
+static void stead_decode(struct bytes_reader *reader, struct proto_stead *stead)
+{
+	stead->kind = bytes_get_u32(reader);
+	stead->id = bytes_get_i32(reader);
+	stead->what = bytes_get_u32(reader);
+	stead->flags = bytes_get_u32(reader);
+	stead->number = bytes_get_u32(reader);
+	stead->type = (int64_t)bytes_get_u64(reader);
+	stead->size = bytes_get_u64(reader);
+	bytes_get(reader, stead->name, PROTO_NAME_SIZE);
+}
+
+static void stead_encode(struct bytes_writer *writer, const struct proto_stead *stead)
+{
+	bytes_put_u32(writer, stead->kind);
+	bytes_put_i32(writer, stead->id);
+	bytes_put_u32(writer, stead->what);
+	bytes_put_u32(writer, stead->flags);
+	bytes_put_u32(writer, stead->number);
+	bytes_put_u64(writer, (uint64_t)stead->type);
+	bytes_put_u64(writer, stead->size);
+	bytes_put(writer, stead->name, PROTO_NAME_SIZE);
+}
+
+static void stood_decode(struct bytes_reader *reader, struct proto_stood *stood)
+{
+	stood->error = bytes_get_i32(reader);
+	stood->is_blocked = bytes_get_u32(reader);
+	stood->type = (int64_t)bytes_get_u64(reader);
+	stood->size = bytes_get_u64(reader);
+}
+
+static void stood_encode(struct bytes_writer *writer, const struct proto_stood *stood)
+{
+	bytes_put_i32(writer, stood->error);
+	bytes_put_u32(writer, stood->is_blocked);
+	bytes_put_u64(writer, (uint64_t)stood->type);
+	bytes_put_u64(writer, stood->size);
+}
+
 static void body_decode(struct bytes_reader *reader, enum proto_body body,
 			struct proto_message *message)
 {
@@ -284,6 +328,12 @@ static void body_decode(struct bytes_reader *reader, enum proto_body body,
 		break;
 	case PROTO_BODY_PONG:
 		pong_decode(reader, &message->pong);
+		break;
+	case PROTO_BODY_STEAD:
+		stead_decode(reader, &message->stead);
+		break;
+	case PROTO_BODY_STOOD:
+		stood_decode(reader, &message->stood);
 		break;
 	}
 }
@@ -321,6 +371,12 @@ static void body_encode(struct bytes_writer *writer, enum proto_body body,
 	case PROTO_BODY_PONG:
 		pong_encode(writer, &message->pong);
 		break;
+	case PROTO_BODY_STEAD:
+		stead_encode(writer, &message->stead);
+		break;
+	case PROTO_BODY_STOOD:
+		stood_encode(writer, &message->stood);
+		break;
 	}
 }
 
@@ -339,6 +395,48 @@ static bool object_is_valid(uint32_t type, const struct proto_object *object)
 	if (type != PROTO_REMOVE && object->kind != IPC_KIND_SHM)
 		return false;
 	return object->argument <= (type == PROTO_SHM_LOCK || type == PROTO_SHM_STAT ? 1u : 0u);
+}
+
+static bool name_char_is_valid(char c)
+{
+	return (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z') || (c >= '0' && c <= '9') ||
+	       c == '.';
+}
+
+/* At least one good character, at least one zero, and nothing but zeroes after the first. */
+static bool name_is_valid(const char *name)
+{
+	size_t length = 0;
+
+	while (length < PROTO_NAME_SIZE && name_char_is_valid(name[length]))
+		length++;
+	if (length == 0 || length == PROTO_NAME_SIZE)
+		return false;
+	for (size_t i = length; i < PROTO_NAME_SIZE; i++)
+		if (name[i] != 0)
+			return false;
+	return true;
+}
+
+static bool name_is_zero(const char *name)
+{
+	for (size_t i = 0; i < PROTO_NAME_SIZE; i++)
+		if (name[i] != 0)
+			return false;
+	return true;
+}
+
+/* A name as in HELLO, or none. */
+static bool stead_is_valid(const struct proto_stead *stead)
+{
+	bool is_sem = stead->what <= PROTO_STEAD_SET_ALL;
+
+	if (stead->what >= PROTO_STEAD_WHAT_COUNT || (stead->flags & ~PROTO_STEAD_FLAGS) ||
+	    stead->number == 0 || (stead->kind != IPC_KIND_SEM && stead->kind != IPC_KIND_MSG))
+		return false;
+	if (stead->what != PROTO_STEAD_END && is_sem != (stead->kind == IPC_KIND_SEM))
+		return false;
+	return stead->name[0] == 0 ? name_is_zero(stead->name) : name_is_valid(stead->name);
 }
 
 /*
@@ -365,6 +463,10 @@ static bool message_is_valid(const struct proto_message *message, enum proto_bod
 		       message->shm.object.state <= REGISTRY_CLOSING;
 	case PROTO_BODY_PONG:
 		return error_is_valid(message->pong.error);
+	case PROTO_BODY_STEAD:
+		return stead_is_valid(&message->stead);
+	case PROTO_BODY_STOOD:
+		return error_is_valid(message->stood.error) && message->stood.is_blocked <= 1;
 	case PROTO_BODY_NONE:
 	case PROTO_BODY_SETTLE:
 		break;
@@ -424,27 +526,6 @@ static uint32_t hello_sum(const uint8_t *bytes)
 	return sum;
 }
 
-static bool name_char_is_valid(uint8_t c)
-{
-	return (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z') || (c >= '0' && c <= '9') ||
-	       c == '.';
-}
-
-/* At least one good character, at least one zero, and nothing but zeroes after the first. */
-static bool name_is_valid(const uint8_t *name)
-{
-	size_t length = 0;
-
-	while (length < PROTO_NAME_SIZE && name_char_is_valid(name[length]))
-		length++;
-	if (length == 0 || length == PROTO_NAME_SIZE)
-		return false;
-	for (size_t i = length; i < PROTO_NAME_SIZE; i++)
-		if (name[i] != 0)
-			return false;
-	return true;
-}
-
 void proto_hello_encode(const struct proto_hello *hello, uint8_t *buffer)
 {
 	memset(buffer, 0, PROTO_HELLO_SIZE);
@@ -474,7 +555,7 @@ bool proto_hello_decode(const uint8_t *bytes, struct proto_hello *ret_hello)
 		return false;
 	if (bytes_load_u32(bytes + 8) == 0)
 		return false;
-	if (!name_is_valid(bytes + PROTO_HELLO_NAME_OFF) || !hello_reserved_is_valid(bytes))
+	if (!name_is_valid((const char *)bytes + PROTO_HELLO_NAME_OFF) || !hello_reserved_is_valid(bytes))
 		return false;
 	ret_hello->version = bytes_load_u32(bytes + 4);
 	ret_hello->pid = bytes_load_u32(bytes + 8);

@@ -27,6 +27,7 @@ enum proto_type {
 	PROTO_SETTLE = 21,   /* process pid was reaped: answer when what it held is settled */
 	PROTO_LIMITS = 22,   /* change the namespace's limits (its owner or root) */
 	PROTO_PING = 23,
+	PROTO_STEAD = 24, /* semop, SETVAL, SETALL, msgsnd, msgrcv in the asker's stead (stead.h) */
 
 	/* notices; not answered */
 	PROTO_DETACHED = 32, /* a DEST segment lost an attachment, or a process attached to one forked */
@@ -37,6 +38,7 @@ enum proto_type {
 	PROTO_REPLY = 65,      /* result and id */
 	PROTO_SHM_REPLY = 66,  /* result and the sums */
 	PROTO_PONG = 67,
+	PROTO_STOOD = 68,      /* what has become of it */
 };
 
 /* Body of WELCOME and the replies start with the errno the caller shall see, Linux numbers; 0 = done. */
@@ -80,6 +82,32 @@ struct proto_settle {
 	uint32_t pid;
 };
 
+enum proto_stead_what {
+	PROTO_STEAD_OP = 0,      /* semop; size: bytes of the array, 6 an operation, as in memory */
+	PROTO_STEAD_SET_ONE = 1, /* SETVAL; type: number of the semaphore; size: the value */
+	PROTO_STEAD_SET_ALL = 2, /* SETALL; size: bytes of the values, 2 each */
+	PROTO_STEAD_SEND = 3,    /* type; size: bytes of the text */
+	PROTO_STEAD_RECEIVE = 4, /* type; size: how many bytes there is room for */
+	PROTO_STEAD_END = 5,     /* the caller knows what has become of it: forget it */
+	PROTO_STEAD_WHAT_COUNT = 6,
+};
+
+#define PROTO_STEAD_WAIT 1u   /* let it stand if it is blocked; otherwise a standing one is taken out */
+#define PROTO_STEAD_ALTERS 2u /* OP: an operation is not 0 */
+#define PROTO_STEAD_FLAGS (PROTO_STEAD_WAIT | PROTO_STEAD_ALTERS | ABI_MSG_NOERROR | ABI_MSG_EXCEPT)
+
+/* All but END also look at what has become of the call since it was last asked for. */
+struct proto_stead {
+	uint32_t kind; /* sem or msg */
+	int32_t id;
+	uint32_t what;   /* enum proto_stead_what */
+	uint32_t flags;
+	uint32_t number; /* of the call: the same each time it is asked for; not 0 */
+	int64_t type;
+	uint64_t size;
+	char name[PROTO_NAME_SIZE]; /* of a file in clients/ with the bytes, or for them; or zeroes */
+};
+
 struct proto_reply {
 	int32_t error;
 	int32_t id;
@@ -93,6 +121,13 @@ struct proto_shm_reply {
 	int32_t error;
 	struct registry_object object;
 	uint64_t n_attached;
+};
+
+struct proto_stood {
+	int32_t error;
+	uint32_t is_blocked; /* 1: with WAIT it stands, without it was not done; then error is 0 */
+	int64_t type;  /* RECEIVE */
+	uint64_t size; /* RECEIVE: bytes in the file */
 };
 
 struct proto_pong {
@@ -115,10 +150,12 @@ struct proto_message {
 		struct proto_set set;
 		struct proto_object object; /* REMOVE, SHM_STAT, SHM_LOCK, DETACHED */
 		struct proto_settle settle;
+		struct proto_stead stead;
 		struct registry_limits limits;
 		struct proto_reply reply;
 		struct proto_shm_reply shm;
 		struct proto_pong pong;
+		struct proto_stood stood;
 	};
 };
 

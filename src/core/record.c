@@ -227,6 +227,11 @@ static void put_storage(struct bytes_writer *writer, const struct record_storage
 	bytes_put_u64(writer, storage->subject);
 	if (storage->call == RECORD_ATTACH_SUM || storage->call == RECORD_FOLD)
 		put_sum(writer, &storage->sum);
+	if (storage->call == RECORD_STEAD) {
+		bytes_put_u32(writer, storage->stood.state);
+		bytes_put_u64(writer, (uint64_t)storage->stood.type);
+		bytes_put_u64(writer, storage->stood.size);
+	}
 }
 
 static int get_storage(struct bytes_reader *reader, struct record_storage *ret_storage)
@@ -239,6 +244,13 @@ static int get_storage(struct bytes_reader *reader, struct record_storage *ret_s
 	storage.subject = bytes_get_u64(reader);
 	if (storage.call == RECORD_ATTACH_SUM || storage.call == RECORD_FOLD)
 		storage.sum = get_sum(reader);
+	if (storage.call == RECORD_STEAD) {
+		storage.stood.state = bytes_get_u32(reader);
+		storage.stood.type = (int64_t)bytes_get_u64(reader);
+		storage.stood.size = bytes_get_u64(reader);
+		if (storage.stood.state >= SERVICE_STOOD_COUNT)
+			return RECORD_E_VALUE;
+	}
 	*ret_storage = storage;
 	return RECORD_READY;
 }

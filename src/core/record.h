@@ -66,14 +66,17 @@ enum record_call {
 	RECORD_HAS_EXITED = 6,
 	RECORD_ALONE = 7,
 	RECORD_FOLD = 8, /* not a call: what SETTLE, which follows, tells by service_fold */
-	RECORD_CALL_COUNT = 9,
+	RECORD_STEAD = 9,
+	RECORD_HAS_GROUP = 10,
+	RECORD_CALL_COUNT = 11,
 };
 
 struct record_storage {
 	uint32_t call;         /* enum record_call */
-	int32_t result;        /* 0 or errno; HAS_EXITED, ALONE: 1 or 0; 0 where there is none */
+	int32_t result;        /* 0 or errno; HAS_EXITED, ALONE, HAS_GROUP: 1 or 0; 0 where there is none */
 	uint64_t subject;      /* record_object(kind, id), or a client */
 	struct ledger_sum sum; /* ATTACH_SUM, FOLD */
+	struct service_stood stood; /* STEAD */
 };
 
 enum record_end {

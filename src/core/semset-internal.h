@@ -318,6 +318,12 @@ void semtx_revert(struct semtx *tx, const struct semtx_array *array, uint32_t n_
 /* The array stays: notes pids, times and touched semaphores. */
 void semtx_keep(struct semtx *tx, const struct semtx_array *array);
 
+/* A call's array, checked, with its row if it adjusts.  DONE or an outcome. */
+int semtx_array_prepare(struct semset *set, const struct actor *actor, const struct abi_sembuf *ops,
+			uint32_t n_ops, struct semtx_array *ret_array);
+/* A build function: carries out the array in context, and keeps it. */
+int semtx_build_op(struct semtx *tx, void *context);
+
 /* Hands a scratch transaction to use(); if that answers SEMTX_FULL, again one that holds any array. */
 int semtx_scratch(struct semset *set, semtx_build *use, void *context);
 
@@ -339,12 +345,33 @@ int semwait_grant(struct semtx *tx);
 /* Makes a blocked call a sleeper: WAITING or a result; SEMTX_RETRY: not blocked any more. */
 int semwait_register(struct semset *set, const struct actor *actor, const struct semtx_array *array,
 		     struct semset_sleeper *ret_sleeper);
+/* Claims records for an array and writes it down; the first one is the sleeper.  DONE, GROW, NOMEM. */
+int semwait_claim(struct semset *set, const struct actor *actor, const struct semtx_array *array,
+		  uint32_t *ret_index);
+/* Gives back a sleeper's records; its state is FREE or DONE.  Bounded by what an array can take. */
+void semwait_release(struct semset *set, uint32_t index, uint64_t client);
+/* What the state of one who waits with this array says. */
+uint32_t semwait_argument(const struct semtx_array *array);
+/* Adds the waiters flag of every semaphore the array names.  0 or an outcome. */
+int semwait_flag(struct semtx *tx, const struct semtx_array *array);
 /* Looks at every sleeper; adds to wakes. */
 int semwait_settle(struct semset *set, const struct actor *actor, struct wakes *wakes);
 /* After a call's own change: settles for as long as the list of wakes has room. */
 int semwait_finish(struct semset *set, const struct actor *actor, int outcome, struct wakes *wakes);
 
 /* --- adjustments (semset-undo.c) ------------------------------------------------------------------ */
+
+/* SETVAL, SETALL. */
+struct semset_assignment {
+	const uint16_t *values; /* for semaphores first .. first + n - 1 */
+	uint32_t first;
+	uint32_t n;
+};
+
+/* A build function: the assignment in context; and what is left to do after its commit: the outcome. */
+int semundo_build_assignment(struct semtx *tx, void *context);
+int semundo_assigned(struct semset *set, const struct actor *actor,
+		     const struct semset_assignment *assignment, int outcome, struct wakes *wakes);
 
 /* The client's undo row, taken if it has none.  DONE, SEMSET_GROW_ROWS, SEMSET_E_NOMEM. */
 int semrow_find(struct semset *set, uint64_t client, uint32_t *ret_row);

@@ -77,17 +77,11 @@ int semrow_find(struct semset *set, uint64_t client, uint32_t *ret_row)
 
 /* --- SETVAL, SETALL ------------------------------------------------------------------------------- */
 
-struct assignment {
-	const uint16_t *values; /* for semaphores first .. first + n - 1 */
-	uint32_t first;
-	uint32_t n;
-};
-
 /*
  * A grant that its sleeper has not seen yet is handed back if the sleeper turns out dead; not so after
  * this change, which does not build on it any more.  As far as there is room: else it counts as seen.
  */
-static int grants_void(struct semtx *tx, const struct assignment *assignment)
+static int grants_void(struct semtx *tx, const struct semset_assignment *assignment)
 {
 	uint32_t end = semset_scan_end(tx->set);
 	uint32_t i, k, entry, word_index;
@@ -116,9 +110,9 @@ static int grants_void(struct semtx *tx, const struct assignment *assignment)
 	return 0;
 }
 
-static int build_assignment(struct semtx *tx, void *context)
+int semundo_build_assignment(struct semtx *tx, void *context)
 {
-	const struct assignment *assignment = context;
+	const struct semset_assignment *assignment = context;
 	uint32_t i, index, entry, payload, epoch;
 	uint64_t found, word;
 	int rc;
@@ -196,15 +190,9 @@ static void undo_sweep(struct semset *set, const struct actor *actor, uint32_t f
 	}
 }
 
-static int assign(struct semset *set, const struct actor *actor, struct assignment *assignment,
-		  void *memory, struct wakes *wakes)
+int semundo_assigned(struct semset *set, const struct actor *actor,
+		     const struct semset_assignment *assignment, int outcome, struct wakes *wakes)
 {
-	int outcome;
-
-	wakes->n = 0;
-	if (semset_is_removed(set))
-		return SEMSET_E_REMOVED;
-	outcome = semtx_run_in(set, actor, build_assignment, assignment, wakes, memory);
 	if (outcome == SEMSET_DONE || outcome == SEMSET_MORE) {
 		undo_sweep(set, actor, assignment->first, assignment->n);
 		semset_set_ctime(set, actor->now_s);
@@ -212,11 +200,23 @@ static int assign(struct semset *set, const struct actor *actor, struct assignme
 	return semwait_finish(set, actor, outcome, wakes);
 }
 
+static int assign(struct semset *set, const struct actor *actor, struct semset_assignment *assignment,
+		  void *memory, struct wakes *wakes)
+{
+	int outcome;
+
+	wakes->n = 0;
+	if (semset_is_removed(set))
+		return SEMSET_E_REMOVED;
+	outcome = semtx_run_in(set, actor, semundo_build_assignment, assignment, wakes, memory);
+	return semundo_assigned(set, actor, assignment, outcome, wakes);
+}
+
 int semset_set_value(struct semset *set, const struct actor *actor, uint32_t sem_num, uint32_t value,
 		     struct wakes *ret_wakes)
 {
 	uint16_t values[1] = { (uint16_t)value };
-	struct assignment assignment = { values, sem_num, 1 };
+	struct semset_assignment assignment = { values, sem_num, 1 };
 
 	ASSERT(sem_num < set->layout.n_sems);
 	ASSERT(value <= ABI_SEMVMX);
@@ -226,7 +226,7 @@ int semset_set_value(struct semset *set, const struct actor *actor, uint32_t sem
 int semset_set_all(struct semset *set, const struct actor *actor, const uint16_t *values, void *memory,
 		   struct wakes *ret_wakes)
 {
-	struct assignment assignment = { values, 0, set->layout.n_sems };
+	struct semset_assignment assignment = { values, 0, set->layout.n_sems };
 
 	return assign(set, actor, &assignment, memory, ret_wakes);
 }
@@ -496,8 +496,10 @@ static int sleepers_end(struct semset *set, const struct actor *actor, bool keep
 	}
 	/* All of them: it may have died between claiming one and raising the high-water mark. */
 	for (i = 0; i < backed; i++) {
-		if (shared64_load(&semset_record(set, i)->head.owner) == actor->client)
-			(void)shared64_cas(&semset_record(set, i)->head.owner, actor->client, 0);
+		if (shared64_load(&semset_record(set, i)->head.owner) != actor->client)
+			continue;
+		shared32_store(&semset_record(set, i)->head.number, 0); /* semset-stead.c, 2 */
+		(void)shared64_cas(&semset_record(set, i)->head.owner, actor->client, 0);
 	}
 	return SEMSET_DONE;
 }

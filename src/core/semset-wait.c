@@ -377,8 +377,7 @@ int semset_settle(struct semset *set, const struct actor *actor, struct wakes *r
 
 /* --- registering ---------------------------------------------------------------------------------- */
 
-/* Gives back a sleeper's records; its state is FREE or DONE.  Bounded by what an array can take. */
-static void records_release(struct semset *set, uint32_t index, uint64_t client)
+void semwait_release(struct semset *set, uint32_t index, uint64_t client)
 {
 	uint32_t left = SEM_NOPS_MAX / SEMSET_RECORD_OPS + 1;
 	uint32_t end = semset_sleepers_backed(set);
@@ -396,9 +395,8 @@ static void records_release(struct semset *set, uint32_t index, uint64_t client)
 	}
 }
 
-/* Claims records for an array and writes it down; the first one is the sleeper.  DONE, GROW, NOMEM. */
-static int records_claim(struct semset *set, const struct actor *actor,
-			 const struct semtx_array *array, uint32_t *ret_index)
+int semwait_claim(struct semset *set, const struct actor *actor, const struct semtx_array *array,
+		  uint32_t *ret_index)
 {
 	uint32_t n_records = (array->n_ops + SEMSET_RECORD_OPS - 1) / SEMSET_RECORD_OPS;
 	uint32_t backed = semset_sleepers_backed(set);
@@ -409,7 +407,7 @@ static int records_claim(struct semset *set, const struct actor *actor,
 	/* From the last one forward, so that the chain is whole at every moment. */
 	for (r = n_records; r > 0; r--) {
 		if (sleeper_claim(&set->sleepers, actor, backed, &index)) {
-			records_release(set, next, actor->client);
+			semwait_release(set, next, actor->client);
 			return backed < set->layout.n_sleepers ? SEMSET_GROW_SLEEPERS : SEMSET_E_NOMEM;
 		}
 		record = semset_record(set, index);
@@ -431,7 +429,7 @@ struct registration {
 	uint32_t index;
 };
 
-static uint32_t waiting_argument(const struct semtx_array *array)
+uint32_t semwait_argument(const struct semtx_array *array)
 {
 	uint32_t argument = WAITING_SINGLE | array->ops[0].sem_num;
 	uint32_t i;
@@ -445,11 +443,25 @@ static uint32_t waiting_argument(const struct semtx_array *array)
 	return argument;
 }
 
+int semwait_flag(struct semtx *tx, const struct semtx_array *array)
+{
+	uint32_t i, entry;
+	int rc;
+
+	for (i = 0; i < array->n_ops; i++) {
+		rc = semtx_entry(tx, sem_word_index(tx->set, array->ops[i].sem_num), &entry);
+		if (rc)
+			return rc;
+		semtx_set_payload(tx, entry, semtx_payload(tx, entry) | SEM_WAITERS);
+	}
+	return 0;
+}
+
 static int build_registration(struct semtx *tx, void *context)
 {
 	const struct registration *registration = context;
 	const struct semtx_array *array = &registration->array;
-	uint32_t i, entry, stop;
+	uint32_t entry, stop;
 	int rc;
 
 	rc = semtx_apply(tx, array, &stop);
@@ -457,12 +469,9 @@ static int build_registration(struct semtx *tx, void *context)
 		return rc;
 	if (rc != SEMSET_BLOCKED)
 		return SEMTX_RETRY;
-	for (i = 0; i < array->n_ops; i++) {
-		rc = semtx_entry(tx, sem_word_index(tx->set, array->ops[i].sem_num), &entry);
-		if (rc)
-			return rc;
-		semtx_set_payload(tx, entry, semtx_payload(tx, entry) | SEM_WAITERS);
-	}
+	rc = semwait_flag(tx, array);
+	if (rc)
+		return rc;
 	rc = semtx_entry(tx, sleeper_word(&tx->set->sleepers, registration->index), &entry);
 	if (rc)
 		return rc;
@@ -470,7 +479,7 @@ static int build_registration(struct semtx *tx, void *context)
 		return SEMSET_E_CORRUPT;
 	/* A FREE record is its owner's alone; who looks for sleepers has looked at the semaphore. */
 	tx->changes[entry].is_dependent = true;
-	semtx_set_payload(tx, entry, sleeper_payload(SLEEPER_WAITING, waiting_argument(array)));
+	semtx_set_payload(tx, entry, sleeper_payload(SLEEPER_WAITING, semwait_argument(array)));
 	tx->dirty = true;
 	return SEMSET_DONE;
 }
@@ -481,12 +490,12 @@ int semwait_register(struct semset *set, const struct actor *actor, const struct
 	struct registration registration = { *array, 0 };
 	int outcome;
 
-	outcome = records_claim(set, actor, array, &registration.index);
+	outcome = semwait_claim(set, actor, array, &registration.index);
 	if (outcome != SEMSET_DONE)
 		return outcome;
 	outcome = semtx_run(set, actor, build_registration, &registration, NULL);
 	if (outcome != SEMSET_DONE) {
-		records_release(set, registration.index, actor->client);
+		semwait_release(set, registration.index, actor->client);
 		return outcome;
 	}
 	ret_sleeper->index = registration.index;
@@ -523,7 +532,7 @@ static bool sleeper_acknowledge(struct semset *set, uint32_t index, uint64_t wor
 	if (mcas_change_one(&set->mcas, word_index, word,
 			    mcas_next(word, sleeper_payload(SLEEPER_FREE, 0))) != MCAS_DONE)
 		return false;
-	records_release(set, index, client);
+	semwait_release(set, index, client);
 	if (result != SEMSET_DONE && result != SEMSET_E_AGAIN && result != SEMSET_E_RANGE &&
 	    result != SEMSET_E_REMOVED)
 		result = SEMSET_E_CORRUPT;
@@ -574,7 +583,7 @@ int semset_cancel(struct semset *set, const struct actor *actor, struct semset_s
 		next = mcas_next(word, sleeper_payload(SLEEPER_FREE, 0));
 		if (mcas_change_one(&set->mcas, sleeper_word(&set->sleepers, sleeper->index), word,
 				    next) == MCAS_DONE) {
-			records_release(set, sleeper->index, actor->client);
+			semwait_release(set, sleeper->index, actor->client);
 			return SEMSET_BLOCKED;
 		}
 	}

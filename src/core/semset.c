@@ -213,7 +213,7 @@ bool semset_bind_slot(struct semset *set, const struct actor *actor, uint32_t *r
 
 /* --- semop ---------------------------------------------------------------------------------------- */
 
-static int build_op(struct semtx *tx, void *context)
+int semtx_build_op(struct semtx *tx, void *context)
 {
 	const struct semtx_array *array = context;
 	uint32_t stop;
@@ -225,9 +225,8 @@ static int build_op(struct semtx *tx, void *context)
 	return outcome;
 }
 
-/* What a transaction needs to know of a call's array.  DONE or an outcome. */
-static int array_prepare(struct semset *set, const struct actor *actor,
-			 const struct abi_sembuf *ops, uint32_t n_ops, struct semtx_array *ret_array)
+int semtx_array_prepare(struct semset *set, const struct actor *actor, const struct abi_sembuf *ops,
+			uint32_t n_ops, struct semtx_array *ret_array)
 {
 	bool adjusts = false;
 	uint32_t i;
@@ -256,10 +255,10 @@ static __attribute__((noinline)) int op_array(struct semset *set, const struct a
 	int outcome;
 
 	for (rounds = 0; rounds < MCAS_ROUNDS_MAX; rounds++) {
-		outcome = array_prepare(set, actor, ops, n_ops, &array);
+		outcome = semtx_array_prepare(set, actor, ops, n_ops, &array);
 		if (outcome != SEMSET_DONE)
 			return outcome;
-		outcome = semtx_run(set, actor, build_op, &array, wakes);
+		outcome = semtx_run(set, actor, semtx_build_op, &array, wakes);
 		if (outcome != SEMTX_ROW_GONE)
 			return semwait_finish(set, actor, outcome, wakes);
 	}
@@ -423,7 +422,7 @@ int semset_op_or_wait(struct semset *set, const struct actor *actor, const struc
 		outcome = semset_op(set, actor, ops, n_ops, ret_wakes);
 		if (outcome != SEMSET_BLOCKED)
 			return outcome;
-		outcome = array_prepare(set, actor, ops, n_ops, &array);
+		outcome = semtx_array_prepare(set, actor, ops, n_ops, &array);
 		if (outcome != SEMSET_DONE)
 			return outcome;
 		outcome = semwait_register(set, actor, &array, ret_sleeper);

@@ -18,6 +18,7 @@
 
 #include "core/abi.h"
 #include "core/sleeper.h"
+#include "core/stead.h"
 
 enum semset_outcome {
 	SEMSET_DONE = 0,
@@ -207,6 +208,19 @@ int semset_execed(struct semset *set, const struct actor *actor, struct wakes *r
 
 /* IPC_RMID: marks the set and ends every sleeper with E_REMOVED.  DONE or MORE: call again. */
 int semset_remove(struct semset *set, const struct actor *actor, struct wakes *ret_wakes);
+
+/*
+ * semop, SETVAL and SETALL in somebody's stead (stead.h), who is the actor.  As semset_op() and the others;
+ * WAITING: it stands in the file; BLOCKED: it was not done, and nothing stands.  After DONE and MORE the
+ * result stands until semset_stead_end().  n is 1 or all.
+ */
+int semset_stead_op(struct semset *set, const struct actor *actor, const struct stead *stead,
+		    const struct abi_sembuf *ops, uint32_t n_ops, struct wakes *ret_wakes);
+int semset_stead_assign(struct semset *set, const struct actor *actor, const struct stead *stead,
+			const uint16_t *values, uint32_t first, uint32_t n, void *memory,
+			struct wakes *ret_wakes);
+/* Idempotent. */
+void semset_stead_end(struct semset *set, const struct actor *actor, uint32_t number);
 
 /* True if anything in the set still belongs to the client (row, sleeper, descriptor). */
 bool semset_holds(const struct semset *set, uint64_t client);

@@ -147,4 +147,8 @@ void segment_sweep(struct turn *turn);
 void objects_count(struct service *service);
 bool objects_verify(const struct service *service);
 
+/* --- service-stead.c -------------------------------------------------------------------------- */
+
+int32_t object_stead(const struct request *request, struct proto_stood *ret_stood);
+
 #endif

@@ -408,6 +408,17 @@ static void reply_pong(const struct request *request)
 	turn_send(request->turn, request->session, &message);
 }
 
+static void reply_stood(const struct request *request)
+{
+	struct proto_message message = {
+		.type = PROTO_STOOD,
+		.request = request->message->request,
+	};
+
+	message.stood.error = object_stead(request, &message.stood);
+	turn_send(request->turn, request->session, &message);
+}
+
 static void request_carry_out(const struct request *request)
 {
 	int32_t id = 0;
@@ -442,6 +453,9 @@ static void request_carry_out(const struct request *request)
 		break;
 	case PROTO_PING:
 		reply_pong(request);
+		break;
+	case PROTO_STEAD:
+		reply_stood(request);
 		break;
 	case PROTO_DETACHED:
 		segment_recheck(request->turn, request->message->object.id);

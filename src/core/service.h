@@ -16,6 +16,7 @@
 #include "core/ledger.h"
 #include "core/proto.h"
 #include "core/registry.h"
+#include "core/stead.h"
 
 /* Bytes one EVENT_REGISTER or EVENT_INPUT may carry: bounds what one step does with garbage. */
 #define SERVICE_INPUT_MAX 4096u
@@ -78,6 +79,30 @@ struct effects {
 	struct effect list[EFFECTS_MAX];
 };
 
+/* A call to be made in a client's stead, and what has become of it (stead.h). */
+struct service_stead {
+	const struct registry_object *object;
+	const struct proto_stead *call; /* checked, but for the content of its file */
+	struct stead stead;
+	uint64_t client;
+	uint32_t pid;
+	uint32_t uid; /* the file's owner */
+	int64_t now_s;
+};
+
+enum service_stood_state {
+	SERVICE_STOOD_DONE = 0,
+	SERVICE_STOOD_WAITS = 1,
+	SERVICE_STOOD_NOT = 2, /* not done, and nothing stands */
+	SERVICE_STOOD_COUNT = 3,
+};
+
+struct service_stood {
+	uint32_t state; /* enum service_stood_state */
+	int64_t type;   /* received */
+	uint64_t size;  /* in the file */
+};
+
 /*
  * Storage, asked while a step runs, because a reply depends on the answer.  Every function may fail
  * and returns 0 or an errno of Linux; the simulation fails each of them at will.
@@ -126,6 +151,10 @@ struct service_storage {
 	void (*settle)(void *context, uint64_t client, uint32_t pid, bool dead);
 	/* True if that process has ended (its pidfd says so). */
 	bool (*has_exited)(void *context, uint64_t client);
+	/* Begins a call, or looks what has become of it; or forgets it. */
+	int (*stead)(void *context, const struct service_stead *ask, struct service_stood *ret_stood);
+	/* True if that process is in this group now. */
+	bool (*has_group)(void *context, uint64_t client, uint32_t gid);
 };
 
 struct service; /* service_size() bytes, 16-aligned, the caller's; zero-filled before start */

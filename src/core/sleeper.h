@@ -43,7 +43,7 @@ struct sleeper_record {
 	struct shared64 owner;  /* client, 0 = free: the claim */
 	struct shared64 ticket; /* age: smaller is older */
 	struct shared32 pid;
-	struct shared32 reserved;
+	struct shared32 number; /* of the call, if it is made in the owner's stead (stead.h) */
 };
 
 /* A view of the table: private, bound once when mapping. */

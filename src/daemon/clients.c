@@ -372,6 +372,21 @@ void clients_sweep_ledgers(struct clients *clients)
 	(void)closedir(dir); /* only read */
 }
 
+void clients_note_stead(struct client *client, enum ipc_kind kind, int32_t id)
+{
+	uint64_t object = (uint64_t)kind << 32 | (uint32_t)id;
+	uint32_t n = client->n_steads;
+
+	for (uint32_t i = 0; i < n && i < CLIENT_STEADS_MAX; i++) {
+		if (client->steads[i] == object)
+			return;
+	}
+	if (n < CLIENT_STEADS_MAX)
+		client->steads[n] = object;
+	if (n <= CLIENT_STEADS_MAX)
+		client->n_steads++;
+}
+
 bool clients_have_ended(const struct client *client)
 {
 	uint64_t start_time = 0;

@@ -14,6 +14,9 @@
 #include "core/registry.h"
 #include "daemon/process.h"
 
+/* Objects a process may have calls made on in its stead before all are looked through at its end. */
+#define CLIENT_STEADS_MAX 16u
+
 struct client {
 	uint64_t client;
 	uint32_t pid;
@@ -24,6 +27,12 @@ struct client {
 	struct process_file ledger_file;
 	uint32_t ledger_uid;  /* owner of the file */
 	bool is_execed;       /* its exec has been settled; until it has a new ledger */
+	/*
+	 * Where calls were made in its stead.  An honest one has them in its ledger, too, where the next
+	 * daemon finds them.
+	 */
+	uint64_t steads[CLIENT_STEADS_MAX]; /* record_object(kind, id) */
+	uint32_t n_steads;                  /* more than fit: anywhere */
 };
 
 struct clients {
@@ -59,6 +68,9 @@ void clients_sweep_ledgers(struct clients *clients);
 
 /* A ledger that cannot be read any more is let go; the locks on the segments stand in for it. */
 void clients_lose_ledger(struct client *client);
+
+/* A call is made in its stead. */
+void clients_note_stead(struct client *client, enum ipc_kind kind, int32_t id);
 
 bool clients_have_ended(const struct client *client);
 /*

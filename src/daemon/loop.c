@@ -265,7 +265,6 @@ static void start_known_clients(struct daemon *daemon)
 {
 	struct event event = {.type = EVENT_EXECED};
 	struct registry_client known;
-	char objects[PATH_MAX + sizeof("/objects/shm.")];
 
 	while (service_next_known(daemon->service, &known)) {
 		if (clients_load(&daemon->clients, &known) < 0)
@@ -273,11 +272,9 @@ static void start_known_clients(struct daemon *daemon)
 	}
 	clients_sweep_ledgers(&daemon->clients);
 	clients_keep_spare(&daemon->clients);
-	if (registry_count(&daemon->ns.registry, IPC_KIND_SHM) > 0) {
-		(void)snprintf(objects, sizeof(objects), "%s/objects/shm.", daemon->ns.path);
-		orphans_search(&daemon->orphans, &daemon->ns.registry, &(struct process_file){0},
-			       objects);
-	}
+	if (registry_count(&daemon->ns.registry, IPC_KIND_SHM) > 0 &&
+	    !settle_find_orphans(daemon, &(struct process_file){0}))
+		daemon->orphans.is_incomplete = true;
 	for (uint32_t row = 0; row < daemon->clients.n_rows; row++) {
 		struct client *client = daemon->clients.rows[row];
 

@@ -28,6 +28,7 @@
 #define NAMESPACE_REGISTRY "registry"
 #define NAMESPACE_REGISTRY_NEW "registry.new"
 #define NAMESPACE_REGISTER "register"
+#define NAMESPACE_REGISTER_NEW NAMESPACE_REGISTER ".new"
 
 /* Entries looked at in one sweep: somebody may fill clients/ on purpose. */
 #define NAMESPACE_SWEEP_MAX 4096u
@@ -62,7 +63,7 @@ static bool namespace_is_own_name(const char *name)
 {
 	static const char *const own[] = {
 		".", "..", "clients", "objects", "ledgers", "log", "users", "huge",
-		NAMESPACE_PIDFILE, NAMESPACE_REGISTER, NAMESPACE_REGISTRY_NEW,
+		NAMESPACE_PIDFILE, NAMESPACE_REGISTER, NAMESPACE_REGISTER_NEW, NAMESPACE_REGISTRY_NEW,
 	};
 
 	for (size_t i = 0; i < ARRAY_SIZE(own); i++) {
@@ -281,29 +282,25 @@ int namespace_open(struct namespace *ns, const char *path, uint32_t mode)
 	return r;
 }
 
+/*
+ * A new FIFO each time, so that whoever has said HELLO on the last one is sure to see that nobody reads it
+ * any more: the same one would look as before as soon as we had opened it, and he would wait in vain.
+ */
 int namespace_publish(struct namespace *ns)
 {
-	uint32_t mode = ns->shared ? 0622 : 0600;
-	struct file_status status = {0};
+	int fd = -ENOENT;
 	int r;
-	int fd = fifo_open(ns->dir_fd, NAMESPACE_REGISTER, FIFO_BOTH);
 
-	if (fd == -ENOENT) {
-		r = fifo_make(ns->dir_fd, NAMESPACE_REGISTER, mode);
-		if (r < 0)
-			return namespace_failed(ns, NAMESPACE_REGISTER, "cannot be made", r);
-		fd = fifo_open(ns->dir_fd, NAMESPACE_REGISTER, FIFO_BOTH);
-	}
-	if (fd < 0)
-		return namespace_failed(ns, NAMESPACE_REGISTER, "cannot be opened", fd);
-	r = file_status(fd, &status);
-	if (r == 0 && (status.uid != geteuid() || status.n_links != 1))
-		r = -EPERM;
-	if (r == 0 && fchmod(fd, mode) < 0)
+	(void)unlinkat(ns->dir_fd, NAMESPACE_REGISTER_NEW, 0); /* of a start that was cut short */
+	r = fifo_make(ns->dir_fd, NAMESPACE_REGISTER_NEW, ns->shared ? 0622 : 0600);
+	if (r == 0)
+		r = fd = fifo_open(ns->dir_fd, NAMESPACE_REGISTER_NEW, FIFO_BOTH);
+	if (r >= 0 && renameat(ns->dir_fd, NAMESPACE_REGISTER_NEW, ns->dir_fd, NAMESPACE_REGISTER) < 0)
 		r = -errno;
 	if (r < 0) {
-		(void)close(fd); /* nothing was written */
-		return namespace_failed(ns, NAMESPACE_REGISTER, "cannot be used", r);
+		if (fd >= 0)
+			(void)close(fd); /* nothing was written */
+		return namespace_failed(ns, NAMESPACE_REGISTER, "cannot be made", r);
 	}
 	ns->register_fd = fd;
 	return 0;

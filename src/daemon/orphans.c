@@ -56,33 +56,42 @@ uint32_t orphans_count(struct orphans *orphans, const struct clients *clients,
 	return total;
 }
 
-static bool orphans_matches(uint32_t pid, const struct process_file *file, const char *below)
+/* -EAGAIN: cannot be told. */
+static int orphans_match(uint32_t pid, const struct process_file *file, const char *below, bool *ret_matches)
 {
 	uint32_t n = 0;
+	int r;
 
 	if (file->inode == 0)
-		return process_maps_below(pid, below);
-	return process_count_mappings(pid, file, 1, &n) == 0 && n > 0;
+		return process_maps_below(pid, below, ret_matches);
+	r = process_count_mappings(pid, file, 1, &n);
+	*ret_matches = r == 0 && n > 0;
+	return r;
 }
 
-void orphans_search(struct orphans *orphans, const struct registry *registry,
+bool orphans_search(struct orphans *orphans, const struct registry *registry,
 		    const struct process_file *file, const char *below)
 {
 	struct registry_client known;
 	struct dirent *entry;
 	DIR *dir = opendir("/proc");
+	bool is_complete = dir != NULL;
+	bool matches = false;
 	char *end;
 
 	if (!dir)
-		return;
+		return false;
 	while (orphans->n < ORPHANS_MAX && (entry = readdir(dir))) {
 		unsigned long pid = strtoul(entry->d_name, &end, 10);
 
 		if (*end || pid == 0 || pid > INT32_MAX ||
 		    registry_find_pid(registry, (uint32_t)pid, &known))
 			continue;
-		if (orphans_matches((uint32_t)pid, file, below))
+		if (orphans_match((uint32_t)pid, file, below, &matches) == -EAGAIN)
+			is_complete = false;
+		if (matches)
 			orphans_add(orphans, (uint32_t)pid);
 	}
 	(void)closedir(dir); /* only read */
+	return is_complete && orphans->n < ORPHANS_MAX;
 }

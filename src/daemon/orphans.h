@@ -38,9 +38,9 @@ uint32_t orphans_count(struct orphans *orphans, const struct clients *clients,
 
 /*
  * Takes in every process of the machine that may be looked at, is no client, and maps the file; or,
- * with file->inode 0, any file below the folder `below`.
+ * with file->inode 0, any file whose path begins with `below`.  False: not all could be looked at.
  */
-void orphans_search(struct orphans *orphans, const struct registry *registry,
+bool orphans_search(struct orphans *orphans, const struct registry *registry,
 		    const struct process_file *file, const char *below);
 
 #endif

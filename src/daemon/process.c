@@ -29,18 +29,34 @@
 #define PROCESS_MAPS_LINE_MAX 8192u
 
 /*
- * Lists of mappings as long as this are read whenever they are wanted.  What is longer, together, is read
- * as far as so many bytes a second: a list has as many lines as its process likes, and whose lists are
- * read is said by ledgers.
+ * Lists of mappings as long as this are read whenever they are wanted.  What is longer, of all processes of
+ * one user, is read as far as so many bytes a second: a list has as many lines as its process likes, and
+ * whose lists are read is said by ledgers.
  */
 #define PROCESS_SHORT_MAX (UINT64_C(128) << 10)
 #define PROCESS_LONG_MAX (UINT64_C(24) << 20)
 #define PROCESS_LONG_NS 1000000000u
 
-static struct {
+/* Users told apart here; others share. */
+#define PROCESS_USERS 64u
+
+static struct process_looks {
 	uint64_t n_bytes; /* of long lists ... */
 	uint64_t since_ns; /* ... since then */
-} process_looks;
+} process_looks[PROCESS_USERS];
+
+/*
+ * What long lists said when they were last read to their end.  Who is asked about through its list makes no
+ * calls, and so has the same as then.
+ */
+#define PROCESS_KNOWN 256u
+
+static struct process_known {
+	uint32_t pid;
+	uint32_t count;
+	uint64_t start_time;
+	uint64_t inode;
+} process_known[PROCESS_KNOWN];
 
 static int process_open(uint32_t pid, const char *what)
 {
@@ -192,6 +208,7 @@ struct process_search {
 	uint32_t *counts;
 	const char *prefix; /* or NULL */
 	bool found;         /* a path with the prefix */
+	bool is_long;       /* the list */
 };
 
 /* One line: FROM-TO MODE OFFSET DEVICE INODE PATH. */
@@ -235,30 +252,37 @@ static size_t process_search_lines(char *text, size_t used, struct process_searc
 	return used;
 }
 
-bool process_may_look(void)
+/* What is read of the long lists of a process's user. */
+static struct process_looks *process_looks_of(uint32_t pid)
 {
-	if (process_looks.n_bytes < PROCESS_LONG_MAX)
-		return true;
-	if (clock_monotonic_ns() - process_looks.since_ns < PROCESS_LONG_NS)
-		return false;
-	process_looks.n_bytes = 0;
-	return true;
+	struct process_looks *looks;
+	struct stat folder = {0};
+	char path[64];
+
+	(void)snprintf(path, sizeof(path), "/proc/%" PRIu32, pid);
+	(void)stat(path, &folder); /* of a process that has gone nothing is read */
+	looks = &process_looks[folder.st_uid % PROCESS_USERS];
+	if (looks->n_bytes >= PROCESS_LONG_MAX &&
+	    clock_monotonic_ns() - looks->since_ns >= PROCESS_LONG_NS)
+		looks->n_bytes = 0;
+	return looks;
 }
 
-static void process_looked(uint64_t n_bytes)
+static void process_looked(struct process_looks *looks, uint64_t n_bytes)
 {
 	if (n_bytes <= PROCESS_SHORT_MAX)
 		return;
-	if (process_looks.n_bytes == 0)
-		process_looks.since_ns = clock_monotonic_ns();
-	process_looks.n_bytes += n_bytes;
+	if (looks->n_bytes == 0)
+		looks->since_ns = clock_monotonic_ns();
+	looks->n_bytes += n_bytes;
 }
 
 /* 0, -ENODATA for an empty list, -EAGAIN: too long for now, or -errno. */
 static int process_search_maps(uint32_t pid, struct process_search *search)
 {
 	static char text[2 * PROCESS_MAPS_LINE_MAX];
-	bool may_look = process_may_look();
+	struct process_looks *looks = process_looks_of(pid);
+	bool may_look = looks->n_bytes < PROCESS_LONG_MAX;
 	uint64_t total = 0;
 	size_t used = 0;
 	ssize_t n;
@@ -276,10 +300,28 @@ static int process_search_maps(uint32_t pid, struct process_search *search)
 	}
 	n = n < 0 ? -errno : n > 0 ? -EAGAIN : 0;
 	(void)close(fd); /* only read */
-	process_looked(total);
+	process_looked(looks, total);
+	search->is_long = total > PROCESS_SHORT_MAX;
 	if (n < 0)
 		return (int)n;
 	return total > 0 ? 0 : -ENODATA;
+}
+
+/* Keeps what a long list said, or says it again where the list cannot be read now. */
+static int process_recall(uint32_t pid, uint64_t inode, int r, uint32_t *count)
+{
+	struct process_known *known = &process_known[pid % PROCESS_KNOWN];
+	uint64_t start_time = 0;
+
+	if (process_start_time(pid, &start_time) < 0)
+		return r;
+	if (r == 0)
+		*known = (struct process_known){
+			.pid = pid, .count = *count, .start_time = start_time, .inode = inode };
+	if (known->pid != pid || known->start_time != start_time || known->inode != inode)
+		return r;
+	*count = known->count;
+	return 0;
 }
 
 int process_count_mappings(uint32_t pid, const struct process_file *files, uint32_t n_files,
@@ -287,16 +329,23 @@ int process_count_mappings(uint32_t pid, const struct process_file *files, uint3
 {
 	struct process_search search = {.files = files, .n_files = n_files, .counts = ret_counts};
 
+	int r;
+
 	for (uint32_t i = 0; i < n_files; i++)
 		ret_counts[i] = 0;
-	return process_search_maps(pid, &search);
+	r = process_search_maps(pid, &search);
+	if (n_files == 1 && search.is_long && (r == 0 || r == -EAGAIN))
+		r = process_recall(pid, files->inode, r, ret_counts);
+	return r;
 }
 
-bool process_maps_below(uint32_t pid, const char *prefix)
+int process_maps_below(uint32_t pid, const char *prefix, bool *ret_maps)
 {
 	struct process_search search = {.prefix = prefix};
+	int r = process_search_maps(pid, &search);
 
-	return process_search_maps(pid, &search) == 0 && search.found;
+	*ret_maps = search.found;
+	return r;
 }
 
 /* Adds the numbers in one task's list of children. */

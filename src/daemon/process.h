@@ -26,19 +26,16 @@ struct process_file {
 /*
  * Number of mappings of each file into counts (set, not added).  Files are told by inode and name:
  * the device in that list is not always the one stat reports.  0; -ENODATA: it maps nothing at
- * all, so it is ending and its process descriptor will say so; -EAGAIN: see process_may_look;
- * -errno: may not be read.
+ * all, so it is ending and its process descriptor will say so; -EAGAIN: so many long lists of its user
+ * have been read that this one is not for a while, and it has not been before; -errno: may not be read.
  */
 int process_count_mappings(uint32_t pid, const struct process_file *files, uint32_t n_files,
 			   uint32_t *ret_counts);
 
-/* False: so many long lists of mappings have been read that only short ones are for a while. */
-bool process_may_look(void);
-
 /* Its children, at most n_max of them.  0 or -errno. */
 int process_children(uint32_t pid, uint32_t *ret_pids, uint32_t n_max, uint32_t *ret_n);
 
-/* True if it maps any file whose path begins with prefix. */
-bool process_maps_below(uint32_t pid, const char *prefix);
+/* Whether it maps any file whose path begins with prefix; results as above. */
+int process_maps_below(uint32_t pid, const char *prefix, bool *ret_maps);
 
 #endif

@@ -177,6 +177,30 @@ static bool recorder_has_exited(void *context, uint64_t client)
 	return has;
 }
 
+static int recorder_stead(void *context, const struct service_stead *ask, struct service_stood *ret_stood)
+{
+	struct recorder *recorder = context;
+	struct record record = {.type = RECORD_STORAGE};
+	int r = recorder->asked->stead(recorder->asked->context, ask, ret_stood);
+
+	record.storage.call = RECORD_STEAD;
+	record.storage.subject = record_object((enum ipc_kind)ask->call->kind, ask->call->id);
+	record.storage.result = r;
+	if (r == 0)
+		record.storage.stood = *ret_stood;
+	recorder_put(recorder, &record);
+	return r;
+}
+
+static bool recorder_has_group(void *context, uint64_t client, uint32_t gid)
+{
+	struct recorder *recorder = context;
+	bool has = recorder->asked->has_group(recorder->asked->context, client, gid);
+
+	recorder_said(recorder, RECORD_HAS_GROUP, client, has);
+	return has;
+}
+
 const struct service_storage *recorder_storage(struct recorder *recorder,
 					       const struct service_storage *storage)
 {
@@ -193,6 +217,8 @@ const struct service_storage *recorder_storage(struct recorder *recorder,
 		.attached_alone = recorder_attached_alone,
 		.settle = recorder_settle,
 		.has_exited = recorder_has_exited,
+		.stead = recorder_stead,
+		.has_group = recorder_has_group,
 	};
 	return &recorder->storage;
 }

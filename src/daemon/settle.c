@@ -25,7 +25,7 @@
 /* Forked children looked at in one sum; each is a list of mappings to read. */
 #define SETTLE_CHILDREN_MAX 2048u
 
-/* Our own time for children's lists in one sum; the others count as one mapping each, as most have. */
+/* Our own time for children's lists in one sum; the others count as many as their parent has. */
 #define SETTLE_LOOK_NS 200000000u
 
 /* Searches of all processes in a second: each is a list of mappings for every one of them. */
@@ -81,8 +81,11 @@ static bool sum_may_look(struct settle_sum *sum)
 	return !sum->is_cut;
 }
 
-/* Mappings of a living client's child that does not speak for itself.  0 or -errno. */
-static int sum_silent(struct settle_sum *sum, uint32_t pid, uint32_t *ret_n)
+/*
+ * Mappings of a living client's child that does not speak for itself; n_own: its parent's, of which it
+ * has inherited some.  0 or -errno.
+ */
+static int sum_silent(struct settle_sum *sum, uint32_t pid, uint32_t n_own, uint32_t *ret_n)
 {
 	int r = -EAGAIN;
 
@@ -95,12 +98,12 @@ static int sum_silent(struct settle_sum *sum, uint32_t pid, uint32_t *ret_n)
 	sum->is_cut = true;
 	if (kill((pid_t)pid, 0) < 0 && errno == ESRCH)
 		return -ENOENT;
-	*ret_n = 1; /* which most of them have */
+	*ret_n = u32_max(n_own, 1); /* as most of them have */
 	return 0;
 }
 
 /* Attachments of one forked process that its parent has noted. */
-static uint32_t sum_child(struct settle_sum *sum, struct client *parent, uint32_t pid)
+static uint32_t sum_child(struct settle_sum *sum, struct client *parent, uint32_t pid, uint32_t n_own)
 {
 	struct daemon *daemon = sum->daemon;
 	uint32_t n = 0;
@@ -112,7 +115,7 @@ static uint32_t sum_child(struct settle_sum *sum, struct client *parent, uint32_
 		ledger_child_forget(&parent->ledger, pid);
 		return 0;
 	}
-	r = sum_silent(sum, pid, &n);
+	r = sum_silent(sum, pid, n_own, &n);
 	if (r == -ENOENT)
 		(void)ledger_child_reaped(&parent->ledger, pid, clock_now_ns()); /* if not yet */
 	return r == 0 ? n : 0;
@@ -149,7 +152,7 @@ static uint32_t sum_forking(struct settle_sum *sum, struct client *parent, uint3
 
 		if (!sum_is_noted(parent, pids[i]) &&
 		    !clients_speak_for(&daemon->clients, &daemon->ns.registry, pids[i]) &&
-		    sum_silent(sum, pids[i], &n) == 0)
+		    sum_silent(sum, pids[i], n_own, &n) == 0)
 			total += n;
 	}
 	return total;
@@ -166,7 +169,7 @@ static uint32_t sum_children(struct settle_sum *sum, struct client *parent, uint
 		if (pid == UINT32_MAX)
 			total += sum_forking(sum, parent, n_own);
 		else if (pid != 0)
-			total += sum_child(sum, parent, pid);
+			total += sum_child(sum, parent, pid, n_own);
 	}
 	return total;
 }
@@ -206,12 +209,37 @@ static void sum_doubt(const struct settle_sum *sum, const struct client *client,
 	*n_attached = u32_min(*n_attached, n);
 }
 
+static bool sum_has_children(const struct client *client)
+{
+	uint32_t pid = 0;
+
+	for (uint32_t i = 0; i < LEDGER_CHILDREN_MAX; i++) {
+		if (!ledger_child_read(&client->ledger, i, &pid))
+			break;
+		if (pid != 0)
+			return true;
+	}
+	return false;
+}
+
+/* Notes whom the sum depends on: who has some, or whose child's end may stamp what he has detached. */
+static void sum_note_part(struct settle_parts *parts, const struct client *client,
+			  const struct ledger_sum *one)
+{
+	if (one->n_attached == 0 && ((one->attach_ns | one->detach_ns) == 0 || !sum_has_children(client)))
+		return;
+	parts->has_others = parts->has_others || parts->client != 0;
+	parts->client = client->client;
+	parts->n_own = one->n_attached;
+}
+
 static void sum_client(struct settle_sum *sum, struct client *client)
 {
 	struct ledger_sum one = {0};
 	uint32_t n_children = 0;
 
 	ledger_sum(&client->ledger, sum->shmid, false, &one);
+	sum_note_part(&sum->daemon->parts, client, &one);
 	sum_doubt(sum, client, &one.n_attached);
 	if (one.n_attached > 0 && (clients_have_ended(client) || sum_is_stale(sum, client)))
 		one.n_attached = 0; /* its end is being told; the attachments ended with it */
@@ -251,25 +279,30 @@ static bool sum_is_kept(int fd)
 	return fcntl(fd, F_OFD_GETLK, &look) < 0 || look.l_type != F_UNLCK;
 }
 
-/* Looks for orphans among all processes, unless that has been done too often in this second. */
+bool settle_find_orphans(struct daemon *daemon, const struct process_file *file)
+{
+	char below[PATH_MAX + sizeof("/objects/shm.")];
+	bool is_complete;
+
+	(void)snprintf(below, sizeof(below), "%s/objects/shm.", daemon->ns.path);
+	is_complete = orphans_search(&daemon->orphans, &daemon->ns.registry, file, below);
+	if (file->inode != 0 || !daemon->huge.is_reserved)
+		return is_complete;
+	(void)snprintf(below, sizeof(below), "%s/shm.", daemon->huge.path);
+	return orphans_search(&daemon->orphans, &daemon->ns.registry, file, below) && is_complete;
+}
+
+/* Looks for them unless that has been done too often in this second.  False: not at all of them. */
 static bool sum_search(struct daemon *daemon, const struct process_file *file)
 {
 	static int64_t second;
 	static uint32_t n_searches;
-	char below[PATH_MAX + sizeof("/objects/shm.")];
 	int64_t now_s = (int64_t)(clock_monotonic_ns() / 1000000000u);
 
 	if (now_s != second)
 		n_searches = 0;
 	second = now_s;
-	if (n_searches++ >= SETTLE_SEARCHES_PER_SECOND_MAX || !process_may_look())
-		return false;
-	(void)snprintf(below, sizeof(below), "%s/objects/shm.", daemon->ns.path);
-	orphans_search(&daemon->orphans, &daemon->ns.registry, file, below);
-	(void)snprintf(below, sizeof(below), "%s/shm.", daemon->huge.path);
-	if (file->inode == 0 && daemon->huge.is_reserved)
-		orphans_search(&daemon->orphans, &daemon->ns.registry, file, below);
-	return process_may_look(); /* otherwise it has not seen all of them */
+	return n_searches++ < SETTLE_SEARCHES_PER_SECOND_MAX && settle_find_orphans(daemon, file);
 }
 
 /*
@@ -294,12 +327,14 @@ static void sum_all(struct settle_sum *sum)
 	struct daemon *daemon = sum->daemon;
 	struct ledger_sum orphans = {0};
 
+	daemon->parts = (struct settle_parts){.shmid = sum->shmid};
 	while (!fault_run(sum_clients, sum)) {
 		struct client *client = daemon->clients.rows[sum->row++];
 
 		log_line(LOG_LEVEL_WARNING, "client %016" PRIx64 " pid %" PRIu32
 			 ": its ledger was cut short", client->client, client->pid);
 		clients_lose_ledger(client);
+		daemon->parts.has_others = true; /* perhaps */
 	}
 	if (!sum->is_mapped && !sum->is_kept)
 		return;
@@ -321,11 +356,15 @@ void settle_release(struct daemon *daemon)
 	(void)close(daemon->held.fd); /* only looked at; the lock goes with it */
 }
 
-/* The segment's file, held and so mapped by nobody, or *ret_is_mapped.  0 or errno. */
+/*
+ * The segment's file, held and so mapped by nobody, or *ret_is_mapped; its status if anybody may have it.
+ * 0 or errno.
+ */
 static int sum_look(struct daemon *daemon, int32_t shmid, bool *ret_is_mapped,
 		    struct file_status *ret_status)
 {
 	struct settle_held *held = &daemon->held;
+	bool is_kept;
 	int fd;
 
 	*ret_is_mapped = false;
@@ -337,11 +376,13 @@ static int sum_look(struct daemon *daemon, int32_t shmid, bool *ret_is_mapped,
 	fd = storage_open(daemon, IPC_KIND_SHM, shmid, O_RDONLY);
 	if (fd < 0)
 		return fd == -ENOENT ? EIDRM : EIO;
-	if (file_status(fd, ret_status) < 0) {
+	*ret_is_mapped = sum_is_locked(fd);
+	is_kept = !*ret_is_mapped && sum_is_kept(fd);
+	/* Otherwise there is nobody to look for. */
+	if ((*ret_is_mapped || is_kept) && file_status(fd, ret_status) < 0) {
 		(void)close(fd); /* only looked at */
 		return EIO;
 	}
-	*ret_is_mapped = sum_is_locked(fd);
 	if (*ret_is_mapped)
 		(void)close(fd); /* likewise */
 	else
@@ -349,7 +390,7 @@ static int sum_look(struct daemon *daemon, int32_t shmid, bool *ret_is_mapped,
 			.is_held = true,
 			.fd = fd,
 			.shmid = shmid,
-			.is_kept = sum_is_kept(fd),
+			.is_kept = is_kept,
 			.status = *ret_status,
 		};
 	return 0;
@@ -385,57 +426,15 @@ int settle_attach_sum(void *context, int32_t shmid, bool exact, struct ledger_su
 	return 0;
 }
 
-/* Looking for anybody but one client whom the sum of a segment depends on. */
-struct settle_alone {
-	struct daemon *daemon;
-	int32_t shmid;
-	uint64_t client;
-	uint32_t n_own;
-	bool has_others;
-};
-
-static bool alone_has_children(const struct client *client)
-{
-	uint32_t pid = 0;
-
-	for (uint32_t i = 0; i < LEDGER_CHILDREN_MAX; i++) {
-		if (!ledger_child_read(&client->ledger, i, &pid))
-			break;
-		if (pid != 0)
-			return true;
-	}
-	return false;
-}
-
-static void alone_look(void *context)
-{
-	struct settle_alone *alone = context;
-	const struct clients *clients = &alone->daemon->clients;
-
-	for (uint32_t row = 0; row < clients->n_rows; row++) {
-		struct client *client = clients->rows[row];
-		struct ledger_sum one = {0};
-
-		if (!client || !client->ledger.base)
-			continue;
-		ledger_sum(&client->ledger, alone->shmid, false, &one);
-		if (client->client == alone->client)
-			alone->n_own = one.n_attached;
-		/* The end of a child may stamp even what its parent has detached. */
-		else if (one.n_attached > 0 ||
-			 ((one.attach_ns | one.detach_ns) != 0 && alone_has_children(client)))
-			alone->has_others = true;
-	}
-}
-
 /* Children that do not speak for themselves and orphans make the sum larger than what he has. */
 bool settle_attached_alone(void *context, int32_t shmid, uint64_t client, uint64_t n_attached)
 {
-	struct daemon *daemon = context;
-	struct settle_alone alone = {.daemon = daemon, .shmid = shmid, .client = client};
+	const struct daemon *daemon = context;
+	const struct settle_parts *parts = &daemon->parts;
+	uint32_t n_own = parts->client == client ? parts->n_own : 0;
 
-	return fault_run(alone_look, &alone) && !alone.has_others && alone.n_own == n_attached &&
-	       !daemon->orphans.is_incomplete;
+	return parts->shmid == shmid && !parts->has_others && (parts->client == client || parts->client == 0) &&
+	       n_own == n_attached && !daemon->orphans.is_incomplete;
 }
 
 /* --- the end of a process ---------------------------------------------------------------------- */
@@ -548,9 +547,15 @@ static void settle_objects(struct daemon *daemon, const struct settle_take *take
 {
 	static const enum ipc_kind kinds[] = {IPC_KIND_SEM, IPC_KIND_MSG};
 
+	const struct client *client = take->client;
+
+	all |= client && client->n_steads > CLIENT_STEADS_MAX;
 	for (uint32_t i = 0; i < take->n_uses && !all; i++)
 		settle_object(daemon, like, take->uses[i].kind,
 			      (uint32_t)take->uses[i].id & ABI_INDEX_MASK, take->uses[i].id);
+	for (uint32_t i = 0; client && i < client->n_steads && !all; i++)
+		settle_object(daemon, like, (enum ipc_kind)(client->steads[i] >> 32),
+			      (uint32_t)client->steads[i] & ABI_INDEX_MASK, (int32_t)client->steads[i]);
 	for (uint32_t k = 0; k < ARRAY_SIZE(kinds) && all; k++) {
 		uint32_t index_max = registry_index_max(&daemon->ns.registry, kinds[k]);
 

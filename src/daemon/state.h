@@ -37,6 +37,14 @@ struct settle_held {
 	struct file_status status;
 };
 
+/* Whom the last sum over the ledgers depends on. */
+struct settle_parts {
+	int32_t shmid;
+	uint64_t client; /* 0: nobody */
+	uint32_t n_own;  /* what his ledger says he has */
+	bool has_others;
+};
+
 struct daemon {
 	struct namespace ns;
 	struct huge huge;
@@ -47,6 +55,7 @@ struct daemon {
 	struct orphans orphans;
 	struct event_queue events;
 	struct settle_held held;
+	struct settle_parts parts;
 	struct service_storage storage;
 	struct recorder recorder;
 	struct service *service;

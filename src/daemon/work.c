@@ -30,7 +30,7 @@ struct work {
 	bool done;
 };
 
-static void work_wake(const struct mcas *mcas, const struct wakes *wakes)
+void work_wake(const struct mcas *mcas, const struct wakes *wakes)
 {
 	for (uint32_t i = 0; i < wakes->n && i < WAKES_MAX; i++) {
 		if (wakes->word_indexes[i] < mcas->n_words)
@@ -38,8 +38,7 @@ static void work_wake(const struct mcas *mcas, const struct wakes *wakes)
 	}
 }
 
-/* Backs what the set asks for with storage.  False: r asks for nothing, or there is none. */
-static bool work_grow_set(struct semset *set, int outcome)
+bool work_grow_set(struct semset *set, int outcome)
 {
 	struct semset_growth growth = {0};
 
@@ -55,9 +54,8 @@ static bool work_grow_set(struct semset *set, int outcome)
 	return true;
 }
 
-/* Calls step until it has nothing more to do. */
-static bool work_set_rounds(struct semset *set, const struct actor *actor,
-			    int (*step)(struct semset *, const struct actor *, struct wakes *))
+bool work_set_rounds(struct semset *set, const struct actor *actor,
+		     int (*step)(struct semset *, const struct actor *, struct wakes *))
 {
 	for (uint32_t i = 0; i < WORK_ROUNDS_MAX; i++) {
 		struct wakes wakes = {0};
@@ -93,11 +91,13 @@ static void work_on_set(void *context)
 		semset_set_ctime(&set, work->job->actor.now_s);
 		work->done = true;
 		break;
+	case STORAGE_STEAD:
+		work->done = stead_on_set(&set, &work->job->actor, work->job->stead);
+		break;
 	}
 }
 
-/* Backs what the queue asks for with storage. */
-static bool work_grow_queue(struct msgq *queue)
+bool work_grow_queue(struct msgq *queue)
 {
 	struct msgq_growth growth = {0};
 
@@ -121,13 +121,13 @@ static int work_queue_step(struct msgq *queue, const struct work *work, struct w
 	case STORAGE_REMOVE:
 		return msgq_remove(queue, &work->job->actor, ret_wakes);
 	case STORAGE_SET:
+	case STORAGE_STEAD: /* not here */
 		break;
 	}
 	return msgq_set(queue, &work->job->actor, work->job->qbytes, ret_wakes);
 }
 
-/* After a set the wakes may have been too many for one list. */
-static void work_settle_queue(struct msgq *queue, const struct actor *actor)
+void work_settle_queue(struct msgq *queue, const struct actor *actor)
 {
 	struct wakes wakes = {.n = WAKES_MAX};
 
@@ -151,6 +151,10 @@ static void work_on_queue(void *context)
 		r = msgq_extend(&queue, work->size, work->job->object->size);
 	if (r != MSGQ_DONE)
 		return;
+	if (work->job->work == STORAGE_STEAD) {
+		work->done = stead_on_queue(&queue, &work->job->actor, work->job->stead);
+		return;
+	}
 	for (uint32_t i = 0; i < WORK_ROUNDS_MAX; i++) {
 		wakes.n = 0;
 		r = work_queue_step(&queue, work, &wakes);

@@ -203,6 +203,37 @@ CASE("SHM-41", exit_of_a_silent_child_destroys_a_marked_segment)
 	put(" %d", after.used_ids - before.used_ids);
 }
 
+/* Pages that cannot be one mapping. */
+static void map_many(size_t n)
+{
+	char *at = mmap(NULL, n * PAGE, PROT_NONE, MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
+	size_t i;
+
+	MUST(at == MAP_FAILED ? -1 : 0);
+	for (i = 0; i < n; i += 2)
+		MUST(mprotect(at + i * PAGE, PAGE, PROT_READ));
+}
+
+CASE("EVT-1", silent_child_with_many_mappings_is_counted_each_time)
+{
+	int id = shm_new(PAGE);
+	int bad = 0;
+	pid_t pid;
+	int i;
+
+	map_many(30000);
+	(void)attach(id);
+	(void)attach(id);
+	pid = child_start(just_wait, NULL);
+	await(1, 1);
+	(void)attach(id);
+	for (i = 0; i < 60; i++)
+		bad += shm_nattch(id) != 5;
+	put(" bad=%d", bad);
+	child_kill(pid);
+	put(" %lu", shm_nattch(id));
+}
+
 CASE("EVT-1", several_attachments_are_all_inherited)
 {
 	int a = shm_new(PAGE);

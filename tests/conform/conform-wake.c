@@ -454,3 +454,32 @@ CASE("SEM-39", removal_beside_the_first_call_of_a_process_ends_it)
 	}
 	put(" missed=%d", missed);
 }
+
+/* --- deadlock --- */
+
+static long wants_the_second(void *arg)
+{
+	struct timespec timeout = { 0, 300000000 };
+	struct sembuf op = { 1, -1, SEM_UNDO };
+
+	MUST(semop(*(int *)arg, &(struct sembuf){ 0, -1, SEM_UNDO }, 1));
+	return semtimedop(*(int *)arg, &op, 1, &timeout);
+}
+
+/* Each has what the other wants: nobody tells them but their time-outs. */
+CASE("BLK-11", deadlock_is_not_detected)
+{
+	struct timespec timeout = { 0, 200000000 };
+	struct sembuf op = { 0, -1, SEM_UNDO };
+	int id = sem_new(2);
+	struct sleeper s;
+
+	put_ret(OPS(id, { 0, 1, 0 }, { 1, 1, 0 }));
+	put_ret(OPS(id, { 1, -1, SEM_UNDO }));
+	s = sleeper_start(wants_the_second, &id);
+	while (sem_count(id, 1) == 0)
+		nap(500);
+	put_ret(semtimedop(id, &op, 1, &timeout));
+	put(" %d %d", sem_value(id, 0), sem_count(id, 1));
+	put_sleeper_end(s);
+}

@@ -5,7 +5,11 @@
 #include "hostile.h"
 
 #include <signal.h>
+#include <sys/msg.h>
+#include <sys/prctl.h>
 #include <sys/resource.h>
+#include <sys/shm.h>
+#include <sys/wait.h>
 
 /* Each connection costs the daemon two descriptors, each process one more. */
 #define FILES_MAX 512
@@ -13,10 +17,125 @@
 #define SESSIONS 40
 #define PROCESSES 12
 
+/* --- a queue that gives its storage back ------------------------------------------------------- */
+
+#define REFILL_COUNT 16384 /* messages of one byte: a full default queue */
+#define REFILL_STORED_MAX (16u << 12)
+
+static int refill_id;
+
+static char *refill_path(const char *kind, int id)
+{
+	static char path[PATH_MAX];
+
+	(void)snprintf(path, sizeof(path), "%s/objects/%s.%d", getenv("USYSV_DIR"), kind, id);
+	return path;
+}
+
+static uint64_t refill_stored(void)
+{
+	struct stat status = {0};
+
+	(void)stat(refill_path("msg", refill_id), &status);
+	return (uint64_t)status.st_blocks * 512;
+}
+
+/* Sends until it is refused: how many, and why. */
+static long refill_send(int *ret_error)
+{
+	struct { long type; char text; } message = {1, 'x'};
+	long n = 0;
+
+	while (msgsnd(refill_id, &message, 1, IPC_NOWAIT) == 0)
+		n++;
+	*ret_error = errno;
+	return n;
+}
+
+static long refill_receive(void)
+{
+	struct { long type; char text; } message;
+	long n = 0;
+
+	while (msgrcv(refill_id, &message, 1, 0, IPC_NOWAIT) == 1)
+		n++;
+	return n;
+}
+
+/* One who has used the queue and idles, and one who sleeps in it; killed with their parent. */
+static void refill_others(void)
+{
+	struct { long type; char text; } message = {1, 'x'};
+
+	for (int i = 0; i < 2; i++) {
+		if (fork() != 0)
+			continue;
+		(void)prctl(PR_SET_PDEATHSIG, SIGKILL);
+		if (msgsnd(refill_id, &message, 1, 0) < 0 || msgrcv(refill_id, &message, 1, 1, 0) < 0)
+			_exit(1);
+		if (i == 0)
+			(void)pause();
+		else
+			(void)msgrcv(refill_id, &message, 1, 99, 0);
+		_exit(0);
+	}
+	nap_ms(300);
+}
+
+/* Drained, and if somebody was inside just then again a second later. */
+static bool refill_is_given_back(void)
+{
+	for (int i = 0; i < 10 && refill_stored() > REFILL_STORED_MAX; i++) {
+		nap_ms(1100);
+		(void)refill_receive();
+	}
+	return refill_stored() <= REFILL_STORED_MAX;
+}
+
+static int client_refill(void)
+{
+	static uint8_t block[1 << 20];
+	int shm = shmget(IPC_PRIVATE, 4096, IPC_CREAT | 0600), error, fd;
+
+	refill_id = msgget(IPC_PRIVATE, IPC_CREAT | 0600);
+	if (shm < 0 || refill_id < 0)
+		return 1;
+	refill_others();
+	for (int i = 0; i < 2; i++) { /* then it uses again what it has given back */
+		if (refill_send(&error) != REFILL_COUNT || error != EAGAIN)
+			return 2;
+		if (refill_stored() < REFILL_COUNT * 128)
+			return 3;
+		if (refill_receive() != REFILL_COUNT || !refill_is_given_back())
+			return 4;
+	}
+	fd = open(refill_path("shm", shm), O_RDWR | O_CLOEXEC);
+	for (size_t size = sizeof(block); size > 0;)
+		if (write(fd, block, size) < (ssize_t)size)
+			size /= 2;
+	/* What there was is somebody else's now: an errno, and nobody dies. */
+	if (refill_send(&error) >= REFILL_COUNT || error != ENOMEM)
+		return 5;
+	if (ftruncate(fd, 4096) < 0 || refill_send(&error) == 0 || error != EAGAIN)
+		return 6;
+	if (refill_receive() != REFILL_COUNT)
+		return 7;
+	return msgctl(refill_id, IPC_RMID, NULL) < 0 || shmctl(shm, IPC_RMID, NULL) < 0 ? 8 : 0;
+}
+
 int client_main(const char *what, long argument)
 {
-	(void)what;
-	return (int)argument;
+	(void)argument;
+	return strcmp(what, "refill") == 0 ? client_refill() : 125;
+}
+
+static void storage_taken(void)
+{
+	int status;
+	pid_t child = library_begin(UID_ATTACKER, "refill", 0);
+
+	expect(waitpid(child, &status, 0) == child);
+	expect_is(0, WIFSIGNALED(status) ? 1000 + WTERMSIG(status) : WEXITSTATUS(status));
 }
 
 /* --- descriptors ------------------------------------------------------------------------------- */
@@ -243,6 +362,69 @@ static void pages_child(long argument)
 	expect_is(0, wire_remove(&wire, IPC_KIND_SHM, ids[0]));
 }
 
+/* What the attacker has taken, sets and segments of 8 MiB: his share of objects, and of pages. */
+#define TAKEN_MAX 400u
+static struct {
+	uint32_t n;
+	int32_t ids[TAKEN_MAX];
+} *taken; /* by kind */
+
+static int32_t take_one(struct wire *wire, enum ipc_kind kind)
+{
+	return wire_create(wire, kind, ABI_IPC_PRIVATE, kind == IPC_KIND_SHM ? 8 << 20 : 1, 0600);
+}
+
+static void take_child(long argument)
+{
+	enum ipc_kind kind = (enum ipc_kind)argument;
+	struct wire wire;
+	int32_t id = 0;
+
+	if (!expect_is(0, wire_open(&wire)))
+		return;
+	while (taken[kind].n < TAKEN_MAX && (id = take_one(&wire, kind)) >= 0)
+		taken[kind].ids[taken[kind].n++] = id;
+	expect_is(-ENOSPC, id);
+}
+
+/* Nothing more; one for one; and all again when everything is gone. */
+static void after_restart_child(long argument)
+{
+	enum ipc_kind kind = (enum ipc_kind)argument;
+	uint32_t n = taken[kind].n;
+	struct wire wire;
+
+	if (!expect_is(0, wire_open(&wire)) || !expect(n > 1))
+		return;
+	expect_is(-ENOSPC, take_one(&wire, kind));
+	expect_is(0, wire_remove(&wire, kind, taken[kind].ids[n - 1]));
+	taken[kind].ids[n - 1] = take_one(&wire, kind);
+	expect(taken[kind].ids[n - 1] >= 0);
+	expect_is(-ENOSPC, take_one(&wire, kind));
+	for (uint32_t i = 0; i < n; i++)
+		expect_is(0, wire_remove(&wire, kind, taken[kind].ids[i]));
+	for (uint32_t i = 0; i < n; i++) {
+		taken[kind].ids[i] = take_one(&wire, kind);
+		expect(taken[kind].ids[i] >= 0);
+	}
+	for (uint32_t i = 0; i < n; i++)
+		expect_is(0, wire_remove(&wire, kind, taken[kind].ids[i]));
+}
+
+/* The daemon is killed; what a user has counts for the next one as well. */
+static void shares_after_a_restart(void)
+{
+	static const enum ipc_kind kinds[] = {IPC_KIND_SHM, IPC_KIND_SEM};
+
+	taken = share(IPC_KIND_COUNT * sizeof(*taken));
+	(void)in_child(0, limits_child, 300);
+	for (size_t i = 0; i < ARRAY_SIZE(kinds); i++)
+		(void)in_child(UID_ATTACKER, take_child, kinds[i]);
+	daemon_restart();
+	for (size_t i = 0; i < ARRAY_SIZE(kinds); i++)
+		(void)in_child(UID_ATTACKER, after_restart_child, kinds[i]);
+}
+
 static void shares_taken(void)
 {
 	(void)in_child(0, limits_child, 300); /* of each kind: the file system has so many names only */
@@ -256,8 +438,10 @@ static void shares_taken(void)
 static struct attack attacks[] = {
 	{"all descriptors taken", descriptors_taken, WITH_ANY, 0, false},
 	{"a share taken", shares_taken, WITH_USERS, 0, false},
+	{"a share after a restart", shares_after_a_restart, WITH_USERS, 0, false},
 	{"all memory taken", memory_taken, WITH_ANY, 0, true},
 	{"all room of the file system taken", room_taken, WITH_USERS, 0, true},
+	{"the storage a queue had given back taken", storage_taken, WITH_USERS, 0, true},
 	{"all names of the file system taken", names_taken, WITH_USERS, 0, true},
 };
 

@@ -157,6 +157,92 @@ static void control_by_a_stranger(void)
 	(void)in_child(0, limits_child, 0);
 }
 
+/* --- calls in one's stead ----------------------------------------------------------------------- */
+
+/* A file of the attacker's with two bytes in it, with this mode. */
+static void stead_file(const char *name, mode_t mode)
+{
+	char path[PATH_MAX];
+	int fd;
+
+	(void)snprintf(path, sizeof(path), "clients/%.30s", name);
+	fd = open(ns_name(path), O_RDWR | O_CREAT | O_EXCL | O_CLOEXEC, 0600);
+	expect(fd >= 0 && write(fd, "xy", 2) == 2 && fchmod(fd, mode) == 0);
+	(void)close(fd);
+}
+
+static int stead_send(struct wire *wire, const char *name, uint64_t size)
+{
+	static uint32_t number;
+	struct proto_message message = {
+		.type = PROTO_STEAD,
+		.stead = {.kind = IPC_KIND_MSG, .id = victim_ids[IPC_KIND_MSG], .what = PROTO_STEAD_SEND,
+			  .number = ++number, .type = 1, .size = size},
+	};
+
+	(void)strncpy(message.stead.name, name, PROTO_NAME_SIZE - 1);
+	return wire_ask(wire, message, NULL);
+}
+
+static void stead_foreign_child(long argument)
+{
+	(void)argument;
+	stead_file("foreign", 0600);
+}
+
+/* argument: whether he may send to the victim's queue at all. */
+static void stead_child(long may_send)
+{
+	struct wire wire;
+
+	if (!expect_is(0, wire_open(&wire)))
+		return;
+	stead_file("own", 0600);
+	expect_is(may_send ? 0 : EACCES, stead_send(&wire, "own", 2));
+	if (may_send) {
+		stead_file("open", 0622);
+		expect(link(ns_name("clients/own"), ns_name("clients/linked")) == 0);
+		expect(symlink("own", ns_name("clients/symbolic")) == 0);
+		expect(mkfifo(ns_name("clients/fifo"), 0600) == 0);
+		expect(mkdir(ns_name("clients/folder"), 0700) == 0);
+		expect_is(EINVAL, stead_send(&wire, "own", 2));
+		expect(unlink(ns_name("clients/linked")) == 0);
+		expect_is(0, stead_send(&wire, "own", 2));
+		expect_is(EINVAL, stead_send(&wire, "own", 3));
+		expect_is(EINVAL, stead_send(&wire, "own", 1u << 30));
+		expect_is(EINVAL, stead_send(&wire, "", 2));
+		expect_is(0, stead_send(&wire, "", 0));
+		expect_is(EINVAL, stead_send(&wire, "open", 2));
+		expect_is(EINVAL, stead_send(&wire, "symbolic", 2));
+		expect_is(EINVAL, stead_send(&wire, "fifo", 2));
+		expect_is(EINVAL, stead_send(&wire, "folder", 2));
+		expect_is(EINVAL, stead_send(&wire, "..", 2));
+		expect_is(EINVAL, stead_send(&wire, "nothing", 2));
+		if (ns_is_shared)
+			expect_is(EINVAL, stead_send(&wire, "foreign", 2));
+		(void)unlink(ns_name("clients/open"));
+		(void)unlink(ns_name("clients/symbolic"));
+		(void)unlink(ns_name("clients/fifo"));
+		(void)rmdir(ns_name("clients/folder"));
+	}
+	(void)unlink(ns_name("clients/own"));
+	wire_close(&wire);
+}
+
+static void calls_in_ones_stead(void)
+{
+	static const int modes[] = {0600, 0604, 0602, 0666};
+
+	(void)in_child(UID_THIRD, stead_foreign_child, 0);
+	for (size_t i = 0; i < ARRAY_SIZE(modes); i++) {
+		if (!victim_make(UID_THIRD, modes[i]))
+			continue;
+		(void)in_child(UID_ATTACKER, stead_child, !ns_is_shared || (modes[i] & 2));
+		(void)in_child(UID_THIRD, remove_child, 0);
+	}
+	(void)unlink(ns_name("clients/foreign"));
+}
+
 /* --- files ------------------------------------------------------------------------------------- */
 
 static uint64_t victim_client;
@@ -333,6 +419,7 @@ static void credentials_of_the_moment(void)
 
 static const struct attack attacks[] = {
 	{"RMID, SET, LOCK and limits by a stranger", control_by_a_stranger, WITH_USERS, 0, false},
+	{"calls in one's stead", calls_in_ones_stead, WITH_ANY, 0, false},
 	{"files of others", files_of_others, WITH_USERS, 0, false},
 	{"attachments that are none", attachments_that_are_none, WITH_USERS, 0, false},
 	{"credentials of the moment", credentials_of_the_moment, WITH_USERS, 0, false},

@@ -15,6 +15,7 @@
 #include <string.h>
 #include <sys/mman.h>
 
+#include "core/errno.h"
 #include "core/session.h"
 
 #define WORLD_NONCE 0x77u
@@ -366,6 +367,39 @@ static bool storage_has_exited(void *context, uint64_t client)
 	return !ledger || ledger->exited;
 }
 
+/*
+ * As good as a set or queue as far as the service knows: calls of odd numbers are done, others stand if they
+ * may, and nothing stands for long.
+ */
+static int storage_stead(void *context, const struct service_stead *ask, struct service_stood *ret_stood)
+{
+	struct world *world = context;
+	const struct proto_stead *call = ask->call;
+
+	moment(world);
+	must(file_find(world, (enum ipc_kind)call->kind, call->id) != NULL);
+	must(ask->object->id == call->id && ledger_find(world, ask->client) != NULL);
+	must(ask->stead.number == call->number && (call->flags & PROTO_STEAD_WAIT || !ask->stead.may_wait));
+	must(call->what != PROTO_STEAD_END || !ask->stead.may_begin);
+	if (call->what == PROTO_STEAD_OP && call->number % 16 == 15)
+		return ABI_ERANGE;
+	ret_stood->type = call->type;
+	ret_stood->size = call->number;
+	ret_stood->state = !ask->stead.may_begin ? SERVICE_STOOD_NOT
+			   : call->number % 2    ? SERVICE_STOOD_DONE
+			   : ask->stead.may_wait ? SERVICE_STOOD_WAITS
+						 : SERVICE_STOOD_NOT;
+	moment(world);
+	return 0;
+}
+
+/* Everybody is in group 1. */
+static bool storage_has_group(void *context, uint64_t client, uint32_t gid)
+{
+	must(ledger_find(context, client) != NULL);
+	return gid == 1;
+}
+
 void world_die(struct world *world, uint64_t client)
 {
 	struct world_ledger *ledger = client != 0 ? ledger_find(world, client) : NULL;
@@ -412,6 +446,8 @@ void world_init(struct world *world, uint32_t owner_uid)
 		.attached_alone = storage_attached_alone,
 		.settle = storage_settle,
 		.has_exited = storage_has_exited,
+		.stead = storage_stead,
+		.has_group = storage_has_group,
 	};
 	registry_limits_default(&limits);
 	registry_format(world->registry_memory, WORLD_NONCE, &limits);

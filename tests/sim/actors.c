@@ -633,6 +633,21 @@ static void fill_limits(struct registry_limits *limits)
 	limits->rmid_forced = sim_below(sim_chance(1000) ? 3 : 2);
 }
 
+/* What is wrong with the call itself is the unit tests' matter. */
+static void fill_stead(struct proto_stead *stead)
+{
+	stead->kind = sim_chance(5000) ? IPC_KIND_SEM : IPC_KIND_MSG;
+	stead->id = id_pick(stead->kind);
+	stead->what = stead->kind == IPC_KIND_SEM ? PROTO_STEAD_OP : PROTO_STEAD_SEND + sim_below(2);
+	if (sim_chance(2000))
+		stead->what = PROTO_STEAD_END;
+	stead->flags = sim_below(4);
+	stead->number = 1 + sim_below(100);
+	stead->type = 1;
+	stead->size = 6;
+	memcpy(stead->name, "f", 1);
+}
+
 static bool fill_request(const struct sim_process *process, struct proto_message *message)
 {
 	uint32_t n_objects = sim.oracle.n[0] + sim.oracle.n[1] + sim.oracle.n[2];
@@ -664,7 +679,10 @@ static bool fill_request(const struct sim_process *process, struct proto_message
 		fill_limits(&message->limits);
 	} else if (what < 96) {
 		message->type = PROTO_LEAVE;
-	} else if (what < 97) {
+	} else if (what < 98) {
+		message->type = PROTO_STEAD;
+		fill_stead(&message->stead);
+	} else if (what < 99) {
 		message->type = PROTO_DETACHED;
 		message->object.id = id_pick(IPC_KIND_SHM);
 	} else {

@@ -221,6 +221,35 @@ static void judge_set(struct oracle *oracle, const struct who *who, const struct
 		verdict->error = ABI_ENOMEM;
 }
 
+/* Whether the mode gives it; group 1 is everybody's. */
+static bool stead_is_allowed(const struct who *who, const struct ipc_owner *owner,
+			     const struct proto_stead *stead)
+{
+	bool reads = stead->what == PROTO_STEAD_RECEIVE ||
+		     (stead->what == PROTO_STEAD_OP && !(stead->flags & PROTO_STEAD_ALTERS));
+	uint32_t bits = owner->mode;
+
+	if (who->uid == owner->uid || who->uid == owner->cuid)
+		bits >>= 6;
+	else if (who->gid == owner->gid || who->gid == owner->cgid || owner->gid == 1 || owner->cgid == 1)
+		bits >>= 3;
+	return who->uid == 0 || (bits & (reads ? 4u : 2u)) != 0;
+}
+
+/* The world's calls are done if their number is odd, but for some. */
+static void judge_stead(struct oracle *oracle, const struct who *who, const struct proto_stead *stead,
+			struct verdict *verdict)
+{
+	const struct oracle_object *entry = oracle_find(oracle, (enum ipc_kind)stead->kind, stead->id);
+
+	if (!entry)
+		verdict->error = ABI_EINVAL;
+	else if (stead->what == PROTO_STEAD_OP && stead->number % 16 == 15)
+		verdict->error = ABI_ERANGE;
+	else if (stead->what != PROTO_STEAD_END && !stead_is_allowed(who, &entry->object.owner, stead))
+		verdict->error = ABI_EACCES;
+}
+
 static bool limits_valid(const struct registry_limits *limits)
 {
 	return limits->shmmni <= OBJECT_MAX && limits->semmni <= OBJECT_MAX &&
@@ -246,6 +275,9 @@ void oracle_judge(struct oracle *oracle, const struct who *who, const struct pro
 	case PROTO_SHM_LOCK:
 		judge_control(oracle, who, (enum ipc_kind)asked->object.kind, asked->object.id,
 			      ret_verdict);
+		break;
+	case PROTO_STEAD:
+		judge_stead(oracle, who, &asked->stead, ret_verdict);
 		break;
 	case PROTO_SHM_STAT:
 		entry = oracle_find(oracle, IPC_KIND_SHM, asked->object.id);

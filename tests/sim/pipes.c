@@ -188,6 +188,16 @@ static void check_settled(const struct proto_message *asked)
 	sim_fail("pid %u is dead and settled, and still known", asked->settle.pid);
 }
 
+/* As the world does such calls. */
+static void check_stood(const struct proto_stead *asked, const struct proto_stood *stood)
+{
+	if (asked->what == PROTO_STEAD_END)
+		return;
+	if (stood->is_blocked == asked->number % 2 || stood->type != asked->type ||
+	    stood->size != asked->number)
+		sim_fail("call %u is said to be %s", asked->number, stood->is_blocked ? "blocked" : "done");
+}
+
 static void answer_received(uint32_t index, const struct proto_message *answer)
 {
 	struct sim_connection *connection = connection_at(index);
@@ -217,6 +227,8 @@ static void answer_received(uint32_t index, const struct proto_message *answer)
 		check_pong(&answer->pong);
 	if (answer->type == PROTO_SHM_REPLY && error == 0)
 		check_shm_reply(&answer->shm);
+	if (answer->type == PROTO_STOOD && error == 0)
+		check_stood(&asked.message.stead, &answer->stood);
 	if (asked.message.type == PROTO_SETTLE)
 		check_settled(&asked.message);
 	if (error != 0)

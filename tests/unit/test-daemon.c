@@ -213,6 +213,26 @@ static void garbage_on_register_does_not_keep_others_out(void **state)
 
 /* --- sessions ------------------------------------------------------------------------------------- */
 
+/* Who has said HELLO to a daemon that was killed then is told at once, not after a while. */
+static void end_of_a_daemon_still_shows_when_the_next_one_is_there(void **state)
+{
+	struct fixture *fixture = *state;
+	int fd = open_in(fixture, "register", O_WRONLY);
+	struct pollfd entry = {.fd = fd};
+	mode_t mode = 0;
+
+	assert_true(fd >= 0);
+	assert_int_equal(poll(&entry, 1, 0), 0);
+	assert_int_equal(daemon_end(fixture, SIGKILL), 128 + SIGKILL);
+	assert_int_equal(daemon_begin(fixture, NAMESPACE_MODE_DEFAULT), 0);
+	assert_int_equal(poll(&entry, 1, 0), 1);
+	assert_true(entry.revents & POLLERR);
+	(void)close(fd);
+	assert_true(is_in(fixture, "register", &mode));
+	assert_int_equal(mode & S_IFMT, S_IFIFO);
+	assert_false(is_in(fixture, "register.new", NULL));
+}
+
 static void client_that_does_not_read_is_dropped_and_others_are_served(void **state)
 {
 	struct fixture *fixture = *state;
@@ -445,6 +465,7 @@ int main(void)
 		T(hello_of_another_user_s_process_is_refused),
 		T(hello_of_another_version_is_told_so),
 		T(garbage_on_register_does_not_keep_others_out),
+		T(end_of_a_daemon_still_shows_when_the_next_one_is_there),
 		T(client_that_does_not_read_is_dropped_and_others_are_served),
 		T(pipelined_requests_are_all_answered_in_order),
 		T(half_a_frame_and_a_bad_frame_cost_one_connection),

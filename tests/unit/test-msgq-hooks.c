@@ -25,6 +25,7 @@ enum { A = 1, B = 2, C = 3 };
 /* What a scenario may touch, as parts of the file: enough to save and restore. */
 #define BLOCKS_SAVED (8u * 4096u)
 #define RECORDS_SAVED 4096u
+#define SECOND_BLOCK 16384u /* the first of the second arena */
 
 struct scenario {
 	const char *name;
@@ -36,7 +37,7 @@ struct scenario {
 
 static struct fixture fixture;
 static uint8_t saved_common[4 * 4096], saved_words[RECORDS_SAVED];
-static uint8_t saved_records[RECORDS_SAVED], saved_blocks[BLOCKS_SAVED];
+static uint8_t saved_records[RECORDS_SAVED], saved_blocks[BLOCKS_SAVED], saved_second[BLOCKS_SAVED];
 static struct msgq_sleeper a_sleeper, c_sleeper, saved_a_sleeper;
 static const struct msgq_want any = { .type = 0, .size = 300 };
 static bool c_sleeps;
@@ -266,6 +267,34 @@ static void call_recover(void)
 	assert_int_equal(msgq_recover(&fixture.queue, &actor, &wakes), MSGQ_DONE);
 }
 
+static uint8_t *second_arena(void)
+{
+	return fixture.base + fixture.layout.blocks_off + SECOND_BLOCK * 128u;
+}
+
+/* Gives storage back, twice, so that either arena is taken into use. */
+static void call_trim(void)
+{
+	const struct actor actor = fixture_actor(A);
+	struct msgq_trim trim;
+	uint64_t off, size;
+	int outcome, i;
+
+	for (i = 0; i < 2; i++) {
+		if (!msgq_trim_begin(&fixture.queue, &actor))
+			return;
+		msgq_trim_close(&fixture.queue);
+		outcome = msgq_trim_flip(&fixture.queue, &actor);
+		assert_true(outcome == MSGQ_DONE || outcome == MSGQ_BLOCKED || outcome == MSGQ_E_BUSY);
+		while (msgq_trim_left(&fixture.queue, &trim) && msgq_trim_is_quiet(&fixture.queue)) {
+			while (msgq_trim_next(&fixture.queue, &trim, &off, &size))
+				memset(fixture.base + off, 0, size);
+			msgq_trim_done(&fixture.queue, &trim);
+		}
+		msgq_trim_end(&fixture.queue, &actor, false);
+	}
+}
+
 static const struct scenario scenarios[] = {
 	{ "send to an empty queue", setup_empty, call_send, 0, T(9) },
 	{ "send behind others", setup_three, call_send, T(2) | T(4) | T(1), T(9) },
@@ -284,6 +313,8 @@ static const struct scenario scenarios[] = {
 	{ "leave", setup_waiting, call_cancel, 0, 0 },
 	{ "set", setup_receiver, call_set, 0, 0 },
 	{ "recover", setup_two_handed, call_recover, T(4) | T(1), 0 },
+	{ "give storage back", setup_empty, call_trim, 0, 0 },
+	{ "give no storage back", setup_handed, call_trim, T(1) | T(4), 0 },
 };
 
 static void scenario_save(const struct scenario *scenario)
@@ -299,6 +330,7 @@ static void scenario_save(const struct scenario *scenario)
 	memcpy(saved_words, fixture.base + fixture.layout.words_off, RECORDS_SAVED);
 	memcpy(saved_records, fixture.base + fixture.layout.records_off, RECORDS_SAVED);
 	memcpy(saved_blocks, fixture.base + fixture.layout.blocks_off, BLOCKS_SAVED);
+	memcpy(saved_second, second_arena(), BLOCKS_SAVED);
 	saved_a_sleeper = a_sleeper;
 }
 
@@ -308,6 +340,7 @@ static void scenario_restore(void)
 	memcpy(fixture.base + fixture.layout.words_off, saved_words, RECORDS_SAVED);
 	memcpy(fixture.base + fixture.layout.records_off, saved_records, RECORDS_SAVED);
 	memcpy(fixture.base + fixture.layout.blocks_off, saved_blocks, BLOCKS_SAVED);
+	memcpy(second_arena(), saved_second, BLOCKS_SAVED);
 	a_sleeper = saved_a_sleeper;
 	memset(found, 0, sizeof(found));
 	steps_left = 0;
@@ -415,7 +448,7 @@ static void recovery_killed_at_any_step_is_done_again(void **state)
 		scenario_save(&scenarios[i]);
 		sleeping = c_sleeps;
 		for (n = 1; n < STEPS_MAX; n++) {
-			stride = 1 + n % 5;
+			stride = 1 + n % 5 + n / 200 * 8; /* most of a long call is looking at one entry after the other */
 			for (m = 1; m < STEPS_MAX; m += stride) {
 				bool over;
 

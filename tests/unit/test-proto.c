@@ -13,7 +13,7 @@ static const struct {
 	uint32_t type;
 	uint32_t body_size;
 	const char *name;
-	uint8_t body[8]; /* its beginning; the rest is 0 */
+	uint8_t body[20]; /* its beginning; the rest is 0 */
 } types[] = {
 	{ PROTO_CREATE, 20, "create", { 2 } },
 	{ PROTO_SET, 28, "set", { 1 } },
@@ -29,6 +29,8 @@ static const struct {
 	{ PROTO_REPLY, 8, "reply", { 22, 0, 0, 0, 0xff, 0xff, 0xff, 0xff } },
 	{ PROTO_SHM_REPLY, 92, "shm-reply", { 0, 0, 0, 0, 2 } },
 	{ PROTO_PONG, 40, "pong", { 0, 0, 0, 0, 1 } },
+	{ PROTO_STEAD, 76, "stead", { [0] = 1, [16] = 1 } },
+	{ PROTO_STOOD, 24, "stood", { 22, 0, 0, 0, 1 } },
 };
 
 static void every_type_decodes_at_its_size_and_at_no_other(void **state)
@@ -62,6 +64,7 @@ static void every_body_encodes_to_the_bytes_it_came_from(void **state)
 		/* Each byte in turn stands out, wherever that is in range. */
 		for (uint32_t at = 0; at < types[i].body_size; at++) {
 			memset(body, 0, sizeof(body));
+			memcpy(body, types[i].body, sizeof(types[i].body));
 			body[at] = 0x81;
 			if (proto_decode(types[i].type, 0xabcdef01, body, types[i].body_size,
 					 &message) != 0)
@@ -130,6 +133,25 @@ static void fields_out_of_range_are_refused(void **state)
 		{ PROTO_SHM_REPLY, 4, REGISTRY_CLOSING, 0 },
 		{ PROTO_SHM_REPLY, 4, REGISTRY_CLOSING + 1, PROTO_E_VALUE },
 		{ PROTO_PONG, 0, 4096, PROTO_E_VALUE },
+		{ PROTO_STEAD, 0, 0, PROTO_E_VALUE },
+		{ PROTO_STEAD, 0, 1, 0 },
+		{ PROTO_STEAD, 0, 2, PROTO_E_VALUE }, /* semop of a queue */
+		{ PROTO_STEAD, 8, PROTO_STEAD_SET_ALL, 0 },
+		{ PROTO_STEAD, 8, PROTO_STEAD_SEND, PROTO_E_VALUE },
+		{ PROTO_STEAD, 8, PROTO_STEAD_END, 0 },
+		{ PROTO_STEAD, 8, PROTO_STEAD_END + 1, PROTO_E_VALUE },
+		{ PROTO_STEAD, 12, PROTO_STEAD_FLAGS, 0 },
+		{ PROTO_STEAD, 12, 4, PROTO_E_VALUE },
+		{ PROTO_STEAD, 16, 0, PROTO_E_VALUE },
+		{ PROTO_STEAD, 16, UINT32_MAX, 0 },
+		{ PROTO_STEAD, 20, UINT32_MAX, 0 },
+		{ PROTO_STEAD, 36, 'a' | '.' << 8 | 'Z' << 16 | '9' << 24, 0 },
+		{ PROTO_STEAD, 36, 'a' | '/' << 8, PROTO_E_VALUE },
+		{ PROTO_STEAD, 37, 'a', PROTO_E_VALUE },
+		{ PROTO_STEAD, 36, 'a' | 'b' << 16, PROTO_E_VALUE },
+		{ PROTO_STOOD, 0, 4096, PROTO_E_VALUE },
+		{ PROTO_STOOD, 4, 1, 0 },
+		{ PROTO_STOOD, 4, 2, PROTO_E_VALUE },
 	};
 
 	(void)state;
@@ -138,9 +160,13 @@ static void fields_out_of_range_are_refused(void **state)
 		struct proto_message message;
 		uint32_t size = 0;
 
-		for (size_t t = 0; t < ARRAY_SIZE(types); t++)
-			if (types[t].type == rows[i].type)
-				size = types[t].body_size;
+		for (size_t t = 0; t < ARRAY_SIZE(types); t++) {
+			if (types[t].type != rows[i].type)
+				continue;
+			size = types[t].body_size;
+			if (types[t].type == PROTO_STEAD) /* all zeroes is none */
+				memcpy(body, types[t].body, sizeof(types[t].body));
+		}
 		bytes_store_u32(body + rows[i].off, rows[i].value);
 		assert_int_equal(proto_decode(rows[i].type, 0, body, size, &message),
 				 rows[i].outcome);

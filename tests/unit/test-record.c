@@ -32,6 +32,8 @@ static size_t recording_make(uint8_t *bytes)
 							  .subject = record_object(IPC_KIND_MSG, 6) };
 		if (call == RECORD_ATTACH_SUM)
 			record.storage.sum = (struct ledger_sum){ 1, 2, 3, 4, 5 };
+		if (call == RECORD_STEAD)
+			record.storage.stood = (struct service_stood){ 2, -1, UINT64_MAX };
 		size += record_encode(&record, bytes + size);
 	}
 	for (uint32_t type = 0; type <= EVENT_TICK; type++) {

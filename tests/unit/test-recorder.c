@@ -163,6 +163,19 @@ static void steps_are_in_the_file_before_they_are_over(void **state)
 	free(effects);
 }
 
+static int asked_stead(void *context, const struct service_stead *ask, struct service_stood *ret_stood)
+{
+	*(uint32_t *)context += 10000;
+	*ret_stood = (struct service_stood){ SERVICE_STOOD_WAITS, ask->call->type, 8 };
+	return 0;
+}
+
+static bool asked_has_group(void *context, uint64_t client, uint32_t gid)
+{
+	*(uint32_t *)context += 100000;
+	return client == gid;
+}
+
 static void storage_answers_as_without_and_is_noted(void **state)
 {
 	struct fixture *fixture = *state;
@@ -170,11 +183,16 @@ static void storage_answers_as_without_and_is_noted(void **state)
 	const struct service_storage asked = { .context = &n, .create = asked_create,
 					       .has_exited = asked_has_exited,
 					       .attach_sum = asked_attach_sum,
-					       .attached_alone = asked_alone };
+					       .attached_alone = asked_alone,
+					       .stead = asked_stead,
+					       .has_group = asked_has_group };
 	struct registry_object object = { .id = 5 };
+	const struct proto_stead call = { .kind = IPC_KIND_MSG, .id = 6, .type = 7 };
+	const struct service_stead ask = { .call = &call };
 	const struct service_storage *storage = recorder_storage(&fixture->recorder, &asked);
 	const void *members[sizeof(asked) / sizeof(void *)];
 	struct record_reader reader;
+	struct service_stood stood;
 	struct ledger_sum sum;
 	struct record record;
 
@@ -192,7 +210,11 @@ static void storage_answers_as_without_and_is_noted(void **state)
 	assert_int_equal(sum.n_attached, 9);
 	assert_true(storage->attached_alone(storage->context, 9, 3, 9));
 	assert_int_equal(n, 1121);
-	look_for(fixture, "12344444");
+	assert_int_equal(storage->stead(storage->context, &ask, &stood), 0);
+	assert_int_equal(stood.state, SERVICE_STOOD_WAITS);
+	assert_true(storage->has_group(storage->context, 4, 4));
+	assert_int_equal(n, 111121);
+	look_for(fixture, "1234444444");
 	reader = (struct record_reader){ .bytes = fixture->bytes, .size = fixture->size };
 	for (uint32_t i = 0; i < 7; i++) {
 		assert_int_equal(record_next(&reader, &record), RECORD_READY);
@@ -205,6 +227,15 @@ static void storage_answers_as_without_and_is_noted(void **state)
 			assert_int_equal(record.storage.result, i == 4);
 	}
 	assert_int_equal(record.storage.sum.n_attached, 9);
+	for (uint32_t i = 0; i < 2; i++)
+		assert_int_equal(record_next(&reader, &record), RECORD_READY);
+	assert_int_equal(record.storage.call, RECORD_STEAD);
+	assert_true(record.storage.subject == record_object(IPC_KIND_MSG, 6));
+	assert_int_equal(record.storage.stood.state, SERVICE_STOOD_WAITS);
+	assert_int_equal(record.storage.stood.type, 7);
+	assert_int_equal(record.storage.stood.size, 8);
+	assert_int_equal(record_next(&reader, &record), RECORD_READY);
+	assert_int_equal(record.storage.result, 1);
 }
 
 static void a_full_disk_ends_it_at_a_whole_record(void **state)

@@ -10,6 +10,7 @@ static const uint32_t all_types[] = {
 	PROTO_CREATE,	PROTO_SET,   PROTO_REMOVE,  PROTO_SHM_STAT, PROTO_SHM_LOCK,
 	PROTO_SETTLE,	PROTO_LIMITS, PROTO_PING,   PROTO_DETACHED, PROTO_LEAVE,
 	PROTO_WELCOME, PROTO_REPLY, PROTO_SHM_REPLY, PROTO_PONG,    PROTO_HELLO, 0,
+	PROTO_STEAD,   PROTO_STOOD,
 };
 
 static void session_open(struct session *session)
@@ -24,7 +25,11 @@ static size_t message_write(uint8_t *bytes, uint32_t type, uint32_t request)
 {
 	struct proto_message message = { .type = type, .request = request };
 	uint8_t frame[FRAME_SIZE_MAX];
-	size_t n = proto_encode(&message, frame);
+	size_t n;
+
+	if (type == PROTO_STEAD)
+		message.stead = (struct proto_stead){ .kind = IPC_KIND_SEM, .number = 1 };
+	n = proto_encode(&message, frame);
 
 	memcpy(bytes, frame, n);
 	return n;
@@ -42,7 +47,7 @@ static void nothing_is_allowed_before_admission(void **state)
 static void what_the_daemon_says_is_never_allowed_from_a_client(void **state)
 {
 	static const uint32_t types[] = { PROTO_WELCOME, PROTO_REPLY, PROTO_SHM_REPLY, PROTO_PONG,
-					  PROTO_HELLO };
+					  PROTO_STOOD,	 PROTO_HELLO };
 
 	(void)state;
 	for (uint32_t s = 0; s < SESSION_STATE_COUNT; s++)
@@ -67,11 +72,13 @@ static void each_message_moves_the_state_as_the_table_says(void **state)
 		{ SESSION_OPEN, PROTO_SETTLE, SESSION_READY, SESSION_OPEN },
 		{ SESSION_OPEN, PROTO_LIMITS, SESSION_READY, SESSION_OPEN },
 		{ SESSION_OPEN, PROTO_PING, SESSION_READY, SESSION_OPEN },
+		{ SESSION_OPEN, PROTO_STEAD, SESSION_READY, SESSION_OPEN },
 		{ SESSION_OPEN, PROTO_DETACHED, SESSION_READY, SESSION_OPEN },
 		{ SESSION_OPEN, PROTO_LEAVE, SESSION_READY, SESSION_LEAVING },
 		{ SESSION_OPEN, PROTO_REPLY, SESSION_E_STATE, SESSION_OPEN },
 		{ SESSION_LEAVING, PROTO_REMOVE, SESSION_READY, SESSION_LEAVING },
 		{ SESSION_LEAVING, PROTO_CREATE, SESSION_READY, SESSION_LEAVING },
+		{ SESSION_LEAVING, PROTO_STEAD, SESSION_READY, SESSION_LEAVING },
 		{ SESSION_LEAVING, PROTO_LEAVE, SESSION_READY, SESSION_LEAVING },
 		{ SESSION_LEAVING, PROTO_LIMITS, SESSION_E_STATE, SESSION_LEAVING },
 		{ SESSION_ADMITTING, PROTO_PING, SESSION_E_STATE, SESSION_ADMITTING },
