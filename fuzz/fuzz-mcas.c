@@ -2,10 +2,12 @@
  * fuzz-mcas.c: commits in the middle of commits, kills at any access, recovery; and loads that lie.
  *
  * Byte 0: share of the input that lies are made of (0: none).  Then operations, by byte % 8:
- *   0 1  commit: words by 24 bits; more than 14 make it a large one     2  change one word: which
+ *   0 1  commit: words by 24 bits; more than 14 make it a large one; 1: by a thread that keeps
+ *        descriptors from commit to commit, which leave their marks      2  change one word: which
  *   3    read every word        4  recover those killed so far
  *   5 6 7  interruption of what comes next: after 8 bits of accesses, action by the next byte % 4,
- *          then 24 bits: 0 1 a commit of those words, 2 the interrupted one is killed, 3 recovery
+ *          then 24 bits: 0 1 a commit of those words as above, 2 the interrupted one is killed,
+ *          3 recovery
  * Interruptions queue up; one that is due while another runs interrupts that.
  *
  * Every commit adds a number of its own to each of its words.  Checked, with honest loads: a commit
@@ -18,7 +20,7 @@
 #include "fuzz.h"
 #include "hooks.h"
 
-#include "core/mcas.h"
+#include "core/mcas-own.h"
 
 #define WORDS 24u
 #define SLOTS_OFF 256u
@@ -27,6 +29,7 @@
 #define INTERRUPTIONS_MAX 16u
 #define DEPTH_MAX 6u
 #define KILLS_MAX 6u
+#define RESIDENT_SLOTS 8u
 #define TRIES_MAX 100u
 /* A few loops of MCAS_ROUNDS_MAX, one in the other only for those who meet marks without end. */
 #define ACCESSES_MAX (4000u * MCAS_ROUNDS_MAX)
@@ -42,6 +45,7 @@ struct wish {
 	uint32_t mask;
 	uint32_t number;
 	uint64_t client;
+	uint32_t slot;
 };
 
 static _Alignas(4096) uint8_t file[FILE_SIZE];
@@ -57,6 +61,8 @@ static jmp_buf running[DEPTH_MAX];
 static uint32_t depth;
 static struct wish killed[KILLS_MAX];
 static uint32_t n_killed;
+/* Of each depth, who keeps descriptors: only its client and slot. */
+static struct wish kept[DEPTH_MAX];
 
 static void interrupted(void);
 
@@ -96,6 +102,48 @@ static int commit_tries(const struct wish *wish)
 	return outcome;
 }
 
+/* The same of few words by a thread with descriptors of its own. */
+static int commit_own_tries(const struct wish *wish)
+{
+	const struct actor actor = { .client = wish->client, .pid = 1, .slot = wish->slot };
+	struct mcas_change changes[MCAS_SMALL_MAX];
+	uint64_t found[MCAS_SMALL_MAX];
+	struct mcas_op op = { .changes = changes, .n_changes_max = MCAS_SMALL_MAX };
+	int outcome = MCAS_E_BUSY;
+	struct mcas_own own;
+	uint64_t old;
+
+	for (uint32_t tries = 0; tries < TRIES_MAX && outcome != MCAS_DONE; tries++) {
+		op.n_changes = 0;
+		mcas_own_begin(&mcas, &actor, &own);
+		for (uint32_t i = 0; i < WORDS; i++) {
+			if ((wish->mask >> i & 1) == 0)
+				continue;
+			if (mcas_own_look(&mcas, &own, i, &found[op.n_changes], &old) != MCAS_DONE)
+				return MCAS_E_CORRUPT;
+			changes[op.n_changes++] = (struct mcas_change){
+				i, false, old, mcas_next(old, mcas_payload(old) + wish->number) };
+		}
+		outcome = mcas_own_commit(&mcas, &own, &op, found);
+		if (!honest)
+			break;
+	}
+	return outcome;
+}
+
+/* The descriptors of this depth's thread; it and they go on until it is killed. */
+static void keep(struct wish *wish)
+{
+	const struct actor actor = { .client = wish->client, .hint = depth };
+
+	if (kept[depth].client == 0) {
+		kept[depth].slot = mcas_resident_bind(&mcas, &actor);
+		kept[depth].client = wish->client;
+	}
+	wish->client = kept[depth].client;
+	wish->slot = kept[depth].slot;
+}
+
 static void count(const struct wish *wish)
 {
 	for (uint32_t i = 0; i < WORDS; i++)
@@ -103,23 +151,28 @@ static void count(const struct wish *wish)
 			expected[i] += wish->number;
 }
 
-static void commit(uint32_t mask)
+static void commit(uint32_t mask, bool keeps)
 {
-	const struct wish wish = { .mask = mask % (1u << WORDS) ? mask % (1u << WORDS) : 1,
-				   .number = 1 + 7 * n_commits,
-				   .client = 100 + n_commits };
+	struct wish wish = { .mask = mask % (1u << WORDS) ? mask % (1u << WORDS) : 1,
+			     .number = 1 + 7 * n_commits,
+			     .client = 100 + n_commits };
 	int outcome;
 
 	n_commits++;
+	if (keeps && (uint32_t)__builtin_popcount(wish.mask) <= MCAS_SMALL_MAX)
+		keep(&wish);
 	if (setjmp(running[depth]) != 0) {
 		FUZZ_SAY("%*scommit %u is killed", (int)depth * 2, "", wish.number);
 		killed[n_killed++] = wish;
+		if (wish.slot != MCAS_SLOT_NONE)
+			kept[depth] = (struct wish){ 0 };
 		return;
 	}
 	depth++;
-	FUZZ_SAY("%*scommit %u of words %06x", (int)depth * 2 - 2, "", wish.number, wish.mask);
+	FUZZ_SAY("%*scommit %u of words %06x, slot %u", (int)depth * 2 - 2, "", wish.number, wish.mask,
+		 wish.slot);
 	arm();
-	outcome = commit_tries(&wish);
+	outcome = wish.slot == MCAS_SLOT_NONE ? commit_tries(&wish) : commit_own_tries(&wish);
 	depth--;
 	FUZZ_SAY("%*scommit %u: outcome %d", (int)depth * 2, "", wish.number, outcome);
 	if (outcome == MCAS_DONE)
@@ -149,7 +202,7 @@ static void interrupted(void)
 	if (now->action == 3)
 		recover();
 	else if (depth < DEPTH_MAX)
-		commit(now->mask);
+		commit(now->mask, now->action == 1);
 	hooks_budget(ACCESSES_MAX - (left < ACCESSES_MAX / 2 ? left : ACCESSES_MAX / 2));
 	arm();
 }
@@ -202,7 +255,7 @@ static void step(struct fuzz_input *input)
 	hooks_budget(ACCESSES_MAX);
 	hooks_lie(true);
 	if (code < 2) {
-		commit(mask_next(input));
+		commit(mask_next(input), code == 1);
 	} else if (code == 2) {
 		change_one(fuzz_u8(input) % WORDS);
 	} else if (code == 3) {
@@ -223,15 +276,26 @@ static void step(struct fuzz_input *input)
 static void reset(void)
 {
 	const uint64_t large_off = ALIGN_UP(SLOTS_OFF + mcas_slots_size(), 64);
+	const uint64_t resident_off = large_off + mcas_large_size(MCAS_LARGE_MAX);
 
 	hooks_reset();
 	memset(file, 0, sizeof(file));
 	memset(expected, 0, sizeof(expected));
+	memset(kept, 0, sizeof(kept));
 	n_commits = n_queued = next_queued = n_killed = depth = 0;
-	FUZZ_ASSERT(large_off + mcas_large_size(MCAS_LARGE_MAX) <= FILE_SIZE);
+	FUZZ_ASSERT(resident_off + mcas_resident_size(RESIDENT_SLOTS) <= FILE_SIZE);
 	mcas_init(&mcas, file, FILE_SIZE, SLOTS_OFF);
 	mcas_init_large(&mcas, large_off, MCAS_LARGE_MAX);
+	mcas_init_resident(&mcas, resident_off, RESIDENT_SLOTS);
 	hooks_region(file, FILE_SIZE);
+}
+
+/* Nobody goes on. */
+static void release(void)
+{
+	for (uint32_t i = 0; i < DEPTH_MAX; i++)
+		if (kept[i].slot != MCAS_SLOT_NONE)
+			mcas_resident_release(&mcas, kept[i].client, kept[i].slot);
 }
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
@@ -246,6 +310,9 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 		step(&input);
 	hooks_budget(ACCESSES_MAX);
 	recover();
+	if (honest)
+		FUZZ_ASSERT(explained());
+	release();
 	if (honest)
 		FUZZ_ASSERT(explained());
 	if (honest)

@@ -40,6 +40,7 @@ static void say_request(const char *before, const struct proto_message *message)
 {
 	const struct proto_create *create = &message->create;
 	const struct proto_set *set = &message->set;
+	const struct proto_stead *stead = &message->stead;
 
 	switch (message->type) {
 	case PROTO_CREATE:
@@ -49,6 +50,11 @@ static void say_request(const char *before, const struct proto_message *message)
 	case PROTO_SET:
 		fuzz_say("%sset %s %d uid %u mode %o qbytes %llu", before, kind_name(set->kind), set->id,
 			 set->uid, set->mode, (unsigned long long)set->qbytes);
+		break;
+	case PROTO_STEAD:
+		fuzz_say("%sin its stead %s %d: %u flags %o number %u type %lld size %llu by %.40s", before,
+			 kind_name(stead->kind), stead->id, stead->what, stead->flags, stead->number,
+			 (long long)stead->type, (unsigned long long)stead->size, stead->name);
 		break;
 	case PROTO_SETTLE:
 		fuzz_say("%ssettle pid %u", before, message->settle.pid);
@@ -84,6 +90,11 @@ void fuzz_say_message(const char *before, const struct proto_message *message)
 	case PROTO_SHM_REPLY:
 		fuzz_say("%serror %d, %llu attached", before, message->shm.error,
 			 (unsigned long long)message->shm.n_attached);
+		break;
+	case PROTO_STOOD:
+		fuzz_say("%serror %d, %s, type %lld size %llu", before, message->stood.error,
+			 message->stood.is_blocked ? "not done" : "done", (long long)message->stood.type,
+			 (unsigned long long)message->stood.size);
 		break;
 	case PROTO_PONG:
 		fuzz_say("%spong: %u clients, %llu requests", before, message->pong.n_clients,

@@ -13,15 +13,6 @@
 #define TYPE 0u
 #endif
 
-void assert_fail(const char *expression, const char *file, int line)
-{
-	(void)expression;
-	(void)file;
-	(void)line;
-	PROVE(false);
-	ASSUME(false);
-}
-
 /* A body of any size, in memory of just that size; TYPE is the message's, or of none. */
 void proto_body(void)
 {

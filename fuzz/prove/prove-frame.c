@@ -9,38 +9,38 @@
 #include "core/bytes.h"
 #include "core/frame.c"
 
-void assert_fail(const char *expression, const char *file, int line)
+/* What a reader can be between two calls. */
+static bool reader_valid(const struct frame_reader *reader)
 {
-	(void)expression;
-	(void)file;
-	(void)line;
-	PROVE(false);
-	ASSUME(false);
+	uint32_t size = bytes_load_u32(reader->buffer);
+
+	if (reader->used > FRAME_SIZE_MAX)
+		return false;
+	if (reader->taken != 0 && (reader->taken != reader->used || reader->taken != size ||
+				   reader->taken < FRAME_HEADER_SIZE))
+		return false;
+	if (reader->used < 4)
+		return true;
+	return size < FRAME_HEADER_SIZE || size > FRAME_SIZE_MAX ? reader->used == 4
+								  : reader->used <= size;
 }
 
-/* A reader as it can be between two calls, then one push of up to 12 bytes and a frame. */
+/* A push of up to 12 bytes, and a frame. */
 void frame_step(void)
 {
 	struct frame_reader reader;
 	size_t n = nondet_size();
 	struct frame frame;
 	uint8_t bytes[12];
-	uint32_t size;
 	size_t taken;
 	int outcome;
 
-	ASSUME(reader.used <= FRAME_SIZE_MAX);
-	size = bytes_load_u32(reader.buffer);
-	ASSUME(reader.taken == 0 || (reader.taken == reader.used && reader.taken == size));
-	if (reader.used >= 4)
-		ASSUME(size < FRAME_HEADER_SIZE || size > FRAME_SIZE_MAX ? reader.used == 4
-									  : reader.used <= size);
-	ASSUME(reader.taken == 0 || reader.taken >= FRAME_HEADER_SIZE);
-	ASSUME(n <= sizeof(bytes));
+	ASSUME(reader_valid(&reader) && n <= sizeof(bytes));
 	taken = frame_push(&reader, bytes, n);
-	PROVE(taken <= n && reader.used <= FRAME_SIZE_MAX);
+	PROVE(taken <= n && reader_valid(&reader));
 	outcome = frame_next(&reader, &frame);
 	PROVE(outcome == FRAME_READY || outcome == FRAME_PARTIAL || outcome == FRAME_E_SIZE);
+	PROVE(reader_valid(&reader));
 	if (outcome != FRAME_READY)
 		return;
 	PROVE(frame.body_size <= FRAME_SIZE_MAX - FRAME_HEADER_SIZE);

@@ -7,9 +7,11 @@
  */
 #include "core/msgq-internal.h"
 
-/* Messages passed in one go, and how many of them are worth remembering. */
+/* Messages passed in one go, and how many of them are worth remembering; fewer where that is proved. */
+#ifndef SKIP_STEPS_MAX
 #define SKIP_STEPS_MAX 4096u
 #define SKIP_STEPS_NOTED 64u
+#endif
 
 /* Tries for a position in a queue that others change; then the last look has to do. */
 #define POSITION_TRIES 256u

@@ -220,12 +220,33 @@ static const char *step_end(struct step *step, const struct actor *actor,
 	return NULL;
 }
 
+/* Its threads end as they stood; what they adjusted stays (UNDO-6). */
+static const char *step_exec(struct step *step, const struct actor *actor)
+{
+	struct wakes wakes;
+	uint32_t i;
+
+	SAY("client %u runs another program", (unsigned)actor->client - 1);
+	for (i = 0; i < MODEL_SLEEPERS_MAX; i++) {
+		if (!step->sleepers[i].used || step->model.sleepers[i].client + 1 != actor->client)
+			continue;
+		EXPECT(model_semset_cancel(&step->model, i) == SEMSET_BLOCKED);
+		step->sleepers[i].used = false;
+	}
+	EXPECT(semset_execed(&step->set, actor, &wakes) == SEMSET_DONE);
+	EXPECT(wakes.n == 0);
+	return NULL;
+}
+
 static const char *step_settle(struct step *step, const struct actor *actor)
 {
 	struct wakes wakes;
+	uint8_t code = next(step);
 	int outcome;
 
-	if (next(step) != 0xff) {
+	if (code == 0xfe)
+		return step_exec(step, actor);
+	if (code != 0xff) {
 		SAY("settle");
 		EXPECT(semset_settle(&step->set, actor, &wakes) == SEMSET_DONE);
 		EXPECT(wakes.n == 0);

@@ -11,7 +11,7 @@
  *   11, 12   a sleeper leaves:      which
  *   13       exit
  *   14       death (sleepers and adjustments at once)
- *   15       settle; IPC_RMID if the next byte is 0xff
+ *   15       settle; IPC_RMID if the next byte is 0xff, exec if it is 0xfe
  *
  *   count    n % 4 + 1 operations; from 0xf0 on: 5 + n % 16; 0xff: 40
  *   op       -8..7 by n % 16; from 0xf0 on: +-32767, -32768, 30000 and the like
