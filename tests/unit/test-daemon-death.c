@@ -401,6 +401,22 @@ static void storm_work(struct wire *wire)
 	}
 }
 
+/* A segment whose removal was cut short, and that nobody has, goes with the next daemon's first sweep. */
+static bool is_going(const struct fixture *fixture, uint32_t index)
+{
+	struct registry_object object;
+
+	for (int tries = 0; tries < 1000; tries++) {
+		if (registry_get_any(&fixture->registry, IPC_KIND_SHM, index, &object) != 0)
+			return true;
+		if (object.state != REGISTRY_DEST)
+			return false;
+		(void)usleep(10000);
+	}
+	fail_msg("a removed segment stays");
+	return false;
+}
+
 /* Every object has its file, with its mode. */
 static uint32_t check_objects(const struct fixture *fixture)
 {
@@ -414,6 +430,8 @@ static uint32_t check_objects(const struct fixture *fixture)
 	for (uint32_t kind = 0; kind < IPC_KIND_COUNT; kind++) {
 		for (uint32_t i = 0; i < OBJECT_MAX; i++) {
 			if (registry_get_any(&fixture->registry, (enum ipc_kind)kind, i, &object) != 0)
+				continue;
+			if (kind == IPC_KIND_SHM && is_going(fixture, i))
 				continue;
 			n++;
 			assert_int_equal(object.state, REGISTRY_LIVE);
