@@ -379,7 +379,7 @@ static inline uint64_t msgq_look_at(struct msgq_call *call, const struct shared6
 {
 	uint64_t value = shared64_load(word);
 
-	if (__builtin_expect((value | call->is_reader) & 1, 0))
+	if (__builtin_expect(mcas_is_mark(value | call->is_reader), 0)) /* one test for both: marks are odd */
 		return msgq_look_again(call, word, value);
 	return value;
 }

@@ -328,7 +328,6 @@ int process_count_mappings(uint32_t pid, const struct process_file *files, uint3
 			   uint32_t *ret_counts)
 {
 	struct process_search search = {.files = files, .n_files = n_files, .counts = ret_counts};
-
 	int r;
 
 	for (uint32_t i = 0; i < n_files; i++)

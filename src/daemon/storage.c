@@ -302,7 +302,8 @@ static int storage_charge(struct daemon *daemon, enum ipc_kind kind, const struc
 	struct statvfs room = {0};
 	uint64_t pages_max = UINT64_MAX;
 
-	if (daemon->share.is_bound && object->owner.cuid != 0 && fstatvfs(daemon->ns.objects_fd, &room) == 0 && room.f_blocks > 0)
+	if (daemon->share.is_bound && object->owner.cuid != 0 &&
+	    fstatvfs(daemon->ns.objects_fd, &room) == 0 && room.f_blocks > 0)
 		pages_max = (uint64_t)room.f_blocks * room.f_frsize / daemon->page_size / 2;
 	return share_charge(&daemon->share, &daemon->ns.registry, kind, object,
 			    storage_size(kind, object, promise), pages_max);

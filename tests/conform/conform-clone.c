@@ -15,20 +15,6 @@ static pid_t make_by_fork_alone(void)
 	return _Fork();
 }
 
-static pid_t make_by_clone_number(void)
-{
-	return (pid_t)syscall(SYS_clone, SIGCHLD, 0, 0, 0, 0);
-}
-
-static pid_t make_by_fork_number(void)
-{
-#ifdef SYS_fork
-	return (pid_t)syscall(SYS_fork);
-#else
-	return make_by_clone_number();
-#endif
-}
-
 static pid_t make_by_clone3_number(void)
 {
 	struct clone_args arguments = { .exit_signal = SIGCHLD };

@@ -27,6 +27,21 @@ static inline char *hole(size_t size)
 	return pages + PAGE;
 }
 
+/* fork, by the numbers of system calls. */
+static inline pid_t make_by_clone_number(void)
+{
+	return (pid_t)syscall(SYS_clone, SIGCHLD, 0, 0, 0, 0);
+}
+
+static inline pid_t make_by_fork_number(void)
+{
+#ifdef SYS_fork
+	return (pid_t)syscall(SYS_fork);
+#else
+	return make_by_clone_number();
+#endif
+}
+
 /* fork, by an instruction of our own, which no library sees. */
 static inline pid_t make_by_instruction(void)
 {

@@ -552,20 +552,6 @@ static void child_calls(const struct worker *w)
 	_exit(good ? 0 : 1);
 }
 
-static pid_t fork_raw(void)
-{
-	return (pid_t)syscall(SYS_clone, SIGCHLD, 0, 0, 0, 0);
-}
-
-static pid_t fork_rawer(void)
-{
-#ifdef SYS_fork
-	return (pid_t)syscall(SYS_fork);
-#else
-	return fork_raw();
-#endif
-}
-
 /* Children made while other threads are in the middle of their calls. */
 static void forks_under_threads(pid_t (*make)(void))
 {
@@ -599,7 +585,7 @@ CASE("OBS-13", fork_while_other_threads_are_inside_calls)
 
 CASE("OBS-13", bare_clone_while_other_threads_are_inside_calls)
 {
-	forks_under_threads(fork_raw);
+	forks_under_threads(make_by_clone_number);
 }
 
 CASE("OBS-13", unseen_clone_while_other_threads_are_inside_calls)
@@ -609,7 +595,7 @@ CASE("OBS-13", unseen_clone_while_other_threads_are_inside_calls)
 
 CASE("OBS-13", bare_fork_while_other_threads_are_inside_calls)
 {
-	forks_under_threads(fork_rawer);
+	forks_under_threads(make_by_fork_number);
 }
 
 static void *undo_and_stay(void *arg)
