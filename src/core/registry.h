@@ -16,7 +16,7 @@
 #include "core/cred.h"
 #include "core/limits.h"
 
-#define REGISTRY_VERSION 2u
+#define REGISTRY_VERSION 3u
 
 enum registry_outcome {
 	REGISTRY_E_ABSENT = 1,  /* no such object or process */

@@ -22,9 +22,8 @@
  */
 #define SERVICE_EFFECTS_PER_REQUEST_MAX (SESSION_PER_CLIENT_MAX + 8u)
 
-/* Removed segments looked at in one step, and slots passed over to find them. */
+/* Removed segments looked at in one step. */
 #define SERVICE_REAPS_PER_STEP_MAX 64u
-#define SERVICE_SLOTS_PER_STEP_MAX 4096u
 
 /* Lines a second for the log; more are counted and told in one line: nobody fills the disk. */
 #define SERVICE_LOGS_PER_SECOND_MAX 100u
@@ -68,6 +67,7 @@ struct service {
 	uint64_t n_sems;
 	uint32_t n_dest;      /* segments in state DEST */
 	uint32_t dest_cursor; /* index the next sweep begins at */
+	uint64_t dest[OBJECT_MAX / 64]; /* which they are: a bit for each index */
 	uint64_t lease;       /* the last one given; none is given twice */
 
 	int64_t log_second;

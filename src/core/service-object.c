@@ -12,7 +12,7 @@
  *
  * Invariants, as objects_verify checks them:
  * 1. Every object is charged to its creator's uid, and nothing else is.
- * 2. n_pages, n_sems and n_dest are the sums over the registry.
+ * 2. n_pages and n_sems are the sums over the registry; `dest` has the removed segments, n_dest of them.
  */
 #include <string.h>
 
@@ -51,6 +51,15 @@ static uint64_t pages_of(uint64_t size)
 	return size / SERVICE_PAGE_SIZE + (size % SERVICE_PAGE_SIZE != 0);
 }
 
+/* A segment becomes a removed one, or ends as one. */
+static void dest_change(struct service *service, int32_t id, bool is_dest)
+{
+	uint32_t index = (uint32_t)id & ABI_INDEX_MASK;
+
+	service->dest[index / 64] ^= (uint64_t)1 << index % 64;
+	service->n_dest += is_dest ? 1 : -1u;
+}
+
 /* What an object adds to the sums. */
 static void object_count(struct service *service, enum ipc_kind kind,
 			 const struct registry_object *object)
@@ -60,7 +69,7 @@ static void object_count(struct service *service, enum ipc_kind kind,
 	if (kind == IPC_KIND_SEM)
 		service->n_sems += object->size;
 	if (object->state == REGISTRY_DEST)
-		service->n_dest++;
+		dest_change(service, object->id, true);
 }
 
 /* The file first: while it exists its slot says so. */
@@ -80,7 +89,7 @@ static void object_uncount(struct service *service, enum ipc_kind kind,
 	if (kind == IPC_KIND_SEM)
 		service->n_sems -= object->size;
 	if (object->state == REGISTRY_DEST)
-		service->n_dest--;
+		dest_change(service, object->id, false);
 	quota_release(&service->quota, object->owner.cuid, QUOTA_OBJECT);
 }
 
@@ -130,6 +139,15 @@ void objects_count(struct service *service)
 	}
 }
 
+static bool verify_dest(const struct service *service, uint32_t n_dest)
+{
+	uint32_t n_bits = 0;
+
+	for (uint32_t i = 0; i < ARRAY_SIZE(service->dest); i++)
+		n_bits += (uint32_t)__builtin_popcountll(service->dest[i]);
+	return n_bits == n_dest && n_dest == service->n_dest;
+}
+
 bool objects_verify(const struct service *service)
 {
 	uint64_t n_objects = 0;
@@ -153,11 +171,15 @@ bool objects_verify(const struct service *service)
 			n_objects++;
 			n_pages += kind == IPC_KIND_SHM ? pages_of(object.size) : 0;
 			n_sems += kind == IPC_KIND_SEM ? object.size : 0;
-			n_dest += object.state == REGISTRY_DEST;
+			if (object.state != REGISTRY_DEST)
+				continue;
+			if ((service->dest[index / 64] >> index % 64 & 1) == 0)
+				return false;
+			n_dest++;
 		}
 	}
 	return n_objects == service->quota.n_total[QUOTA_OBJECT] && n_pages == service->n_pages &&
-	       n_sems == service->n_sems && n_dest == service->n_dest;
+	       n_sems == service->n_sems && verify_dest(service, n_dest);
 }
 
 /* --- create ----------------------------------------------------------------------------------- */
@@ -592,20 +614,24 @@ void segment_recheck(struct turn *turn, int32_t id)
 void segment_sweep(struct turn *turn)
 {
 	struct service *service = turn->service;
-	uint32_t n_indexes = registry_index_max(service->registry, IPC_KIND_SHM) + 1;
 	uint32_t n_reaps = u32_min(service->n_dest, SERVICE_REAPS_PER_STEP_MAX);
-	uint32_t n_slots = u32_min(n_indexes, SERVICE_SLOTS_PER_STEP_MAX);
+	uint32_t n_words = ARRAY_SIZE(service->dest) + 1; /* the first one is begun in its middle */
 
-	while (n_reaps > 0 && n_slots-- > 0) {
+	while (n_reaps > 0 && n_words > 0) {
+		uint32_t at = service->dest_cursor;
+		uint64_t rest = service->dest[at / 64] >> at % 64;
 		struct registry_object object;
-		uint32_t index = service->dest_cursor++ % n_indexes;
 
-		service->dest_cursor %= n_indexes;
-		if (registry_get_index(service->registry, IPC_KIND_SHM, index, &object) != 0 ||
-		    object.state != REGISTRY_DEST)
+		if (rest == 0) {
+			service->dest_cursor = (at / 64 + 1) * 64 % OBJECT_MAX;
+			n_words--;
 			continue;
+		}
+		at += (uint32_t)__builtin_ctzll(rest);
+		service->dest_cursor = (at + 1) % OBJECT_MAX;
 		n_reaps--;
-		segment_recheck(turn, object.id);
+		if (registry_get_index(service->registry, IPC_KIND_SHM, at, &object) == 0)
+			segment_recheck(turn, object.id);
 	}
 }
 
@@ -671,7 +697,7 @@ static void segment_remove(struct turn *turn, struct registry_object *object)
 		object->key = ABI_IPC_PRIVATE;
 		object->owner.mode |= ABI_SHM_DEST;
 		registry_put(service->registry, IPC_KIND_SHM, object);
-		service->n_dest++;
+		dest_change(service, object->id, true);
 	}
 	segment_recheck(turn, object->id);
 }
