@@ -6,7 +6,9 @@
  *   0 1 2  semop: count % 4 + 1, then per operation: sem, op, flags     3 4  semop, may sleep
  *   5 6    a sleeper looks again, leaves: which    7  SETVAL: sem, value    8  SETALL: value
  *   9      everything that reads                   10 settle    11 exit    12 death
- *   13     IPC_RMID, if the next byte is 0         14 word W (16 bits) of area A becomes V (hooks.h)
+ *   13     by the next byte: 0 IPC_RMID; 0xfe exec; 0x80..0xef a call in the client's stead, as in
+ *          tests/model/semset-step.h
+ *   14     word W (16 bits) of area A becomes V (hooks.h)
  *   15     maps the file anew, as it is then
  * Checked: every access in the mapping, every call ends within its bound with one of its outcomes,
  * wakes and growths are inside the file, nothing is written beyond the caller's buffers.
@@ -21,6 +23,7 @@
 #define SEMS_MAX 70u
 #define CALLS_MAX 64u
 #define SLEEPERS 4u
+#define OPS_MAX 4u
 #define GROWTHS_MAX 8u
 /* All tries of a transaction, each with all its patience for a descriptor and its longest back-off. */
 #define ACCESSES_MAX (SEMTX_TRIES_MAX * (MCAS_PATIENCE_LARGE + 1024u) + 8u * SEMTX_BUDGET)
@@ -55,20 +58,27 @@ static bool grows(int outcome, uint32_t *n_growths)
 	return true;
 }
 
-static void call_op(struct fuzz_input *input, const struct actor *actor, bool may_sleep)
+static uint32_t ops_next(struct fuzz_input *input, struct abi_sembuf *ops)
 {
-	struct abi_sembuf ops[4];
-	uint32_t n_ops = fuzz_u8(input) % 4 + 1;
-	struct semset_sleeper sleeper = { 0 };
-	uint32_t place = 0, n_growths = 0;
-	struct wakes wakes = { 0 };
-	int outcome;
+	uint32_t n_ops = fuzz_u8(input) % OPS_MAX + 1;
 
 	for (uint32_t i = 0; i < n_ops; i++) {
 		ops[i].sem_num = fuzz_u8(input) % (set.layout.n_sems + 1);
 		ops[i].sem_op = (int16_t)(fuzz_u8(input) % 16 - 8);
 		ops[i].sem_flg = (int16_t)((fuzz_u8(input) & 3) * 0x800); /* NOWAIT, UNDO */
 	}
+	return n_ops;
+}
+
+static void call_op(struct fuzz_input *input, const struct actor *actor, bool may_sleep)
+{
+	struct abi_sembuf ops[OPS_MAX];
+	uint32_t n_ops = ops_next(input, ops);
+	struct semset_sleeper sleeper = { 0 };
+	uint32_t place = 0, n_growths = 0;
+	struct wakes wakes = { 0 };
+	int outcome;
+
 	while (place < SLEEPERS && asleep[place])
 		place++;
 	may_sleep = may_sleep && place < SLEEPERS;
@@ -85,6 +95,40 @@ static void call_op(struct fuzz_input *input, const struct actor *actor, bool ma
 	FUZZ_ASSERT(may_sleep && sleeper.word_index < set.mcas.n_words);
 	sleepers[place] = sleeper;
 	asleep[place] = true;
+}
+
+static void call_in_stead(struct fuzz_input *input, const struct actor *actor, uint8_t code)
+{
+	const struct stead stead = { code % 4u + 1, !(code & 4), !(code & 8) };
+	uint32_t what = code >> 4 & 7, first = 0, n = 1, n_growths = 0;
+	struct abi_sembuf ops[OPS_MAX];
+	uint16_t values[SEMS_MAX];
+	struct wakes wakes = { 0 };
+	int outcome;
+
+	if (what == 6) {
+		semset_stead_end(&set, actor, stead.number);
+		FUZZ_SAY("client %u, call %u in its stead ends", (unsigned)actor->client, stead.number);
+		return;
+	}
+	if (what < 4)
+		n = ops_next(input, ops);
+	else if (what == 4)
+		first = fuzz_u8(input) % set.layout.n_sems;
+	else
+		n = set.layout.n_sems;
+	if (n > SEMS_MAX)
+		return;
+	for (uint32_t i = 0; what > 3 && i < n; i++)
+		values[i] = fuzz_u8(input);
+	do
+		outcome = what < 4 ? semset_stead_op(&set, actor, &stead, ops, n, &wakes)
+				   : semset_stead_assign(&set, actor, &stead, values, first, n, NULL,
+							 &wakes);
+	while (grows(outcome, &n_growths));
+	FUZZ_SAY("client %u, call %u in its stead, %s of %u: outcome %d", (unsigned)actor->client,
+		 stead.number, what < 4 ? "semop" : what == 4 ? "SETVAL" : "SETALL", n, outcome);
+	check_wakes(&wakes);
 }
 
 static void call_sleeper(struct fuzz_input *input, const struct actor *actor, bool leaves)
@@ -150,24 +194,30 @@ static void call_reads(const struct actor *actor)
 
 static void call_others(struct fuzz_input *input, const struct actor *actor, uint8_t which)
 {
+	static const struct {
+		const char *name;
+		int (*call)(struct semset *set, const struct actor *actor, struct wakes *ret_wakes);
+	} others[] = { { "settle", semset_settle },
+		       { "exit", semset_apply_undo },
+		       { "death", semset_recover },
+		       { "removal", semset_remove },
+		       { "exec", semset_execed } };
+	uint8_t code = which == 13 ? fuzz_u8(input) : 0;
 	struct wakes wakes = { 0 };
 	uint32_t n_growths = 0;
 	int outcome;
 
-	if (which == 13 && fuzz_u8(input) != 0)
+	if (code >= 0x80 && code < 0xf0) {
+		call_in_stead(input, actor, code);
 		return;
+	}
+	if (code != 0 && code != 0xfe)
+		return;
+	which = code == 0 ? which - 10 : 4;
 	do
-		outcome = which == 10	? semset_settle(&set, actor, &wakes)
-			  : which == 11 ? semset_apply_undo(&set, actor, &wakes)
-			  : which == 12 ? semset_recover(&set, actor, &wakes)
-					: semset_remove(&set, actor, &wakes);
+		outcome = others[which].call(&set, actor, &wakes);
 	while (grows(outcome, &n_growths));
-	FUZZ_SAY("%s of client %u: outcome %d",
-		 which == 10   ? "settle"
-		 : which == 11 ? "exit"
-		 : which == 12 ? "death"
-			       : "removal",
-		 (unsigned)actor->client, outcome);
+	FUZZ_SAY("%s of client %u: outcome %d", others[which].name, (unsigned)actor->client, outcome);
 	check_wakes(&wakes);
 }
 

@@ -2,9 +2,9 @@
  * fuzz-semset.c: sequences of operations on a semaphore set, against its model.
  *
  * Covers: semop of all shapes with and without sleeping, SEM_UNDO, SETVAL, SETALL, wake passes,
- * leaving, exit, death, removal; results, wakes, values, pids, counts, times; semset_verify after
- * each.  Not covered: several callers at once (tests/unit, tests/explore), files that lie
- * (tests/unit), sets of more than 6 semaphores.
+ * leaving, exit, exec, death, removal, calls in a client's stead; results, wakes, values, pids, counts,
+ * times; semset_verify after each.  Not covered: several callers at once (tests/explore), files that lie
+ * (fuzz-semset-lies), sets of more than 6 semaphores.
  *
  * Bytes: the table in tests/model/semset-step.h.
  */

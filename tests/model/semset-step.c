@@ -4,6 +4,7 @@
 #include <string.h>
 #include <sys/mman.h>
 
+#include "core/semset-internal.h"
 #include "model/semset.h"
 
 #define STEP_SIZE_MAX 4096u
@@ -28,10 +29,13 @@ struct step {
 	struct model_semset model;
 	struct {
 		bool used;
+		bool waits; /* was not to be woken until now */
+		bool poll;  /* a thread's, which looks; not a call in somebody's stead, which is asked for */
 		struct semset_sleeper sleeper;
 	} sleepers[MODEL_SLEEPERS_MAX];
+	uint32_t n_ended; /* as the model counts, before this step */
 	uint32_t n_woken;
-	uint32_t woken[1024];
+	uint32_t woken[1024]; /* more than there are sleepers */
 	int64_t now_s;
 };
 
@@ -96,25 +100,55 @@ static uint32_t decode_value(struct step *step)
 	return code >= 0xf0 ? 32767 : code % 8;
 }
 
+/* Whether another call of so many operations finds room, in the model and in the file. */
+static bool has_room(const struct step *step, uint32_t n_ops)
+{
+	uint32_t n_records = (n_ops + SEMSET_RECORD_OPS - 1) / SEMSET_RECORD_OPS;
+	uint32_t n = 0, i;
+
+	for (i = 0; i < MODEL_SLEEPERS_MAX; i++) {
+		if (!step->model.sleepers[i].used)
+			continue;
+		n++;
+		n_records += (step->model.sleepers[i].n_ops + SEMSET_RECORD_OPS - 1) / SEMSET_RECORD_OPS;
+	}
+	return n < MODEL_SLEEPERS_MAX && n_records <= SLEEPER_MAX;
+}
+
+static void say_ops(const struct abi_sembuf *ops, uint32_t n_ops)
+{
+	uint32_t i;
+
+	for (i = 0; i < n_ops; i++)
+		SAY("  semaphore %u by %d%s%s", ops[i].sem_num, ops[i].sem_op,
+		    ops[i].sem_flg & ABI_IPC_NOWAIT ? " IPC_NOWAIT" : "",
+		    ops[i].sem_flg & ABI_SEM_UNDO ? " SEM_UNDO" : "");
+}
+
+static void note_sleeper(struct step *step, uint32_t number, const struct semset_sleeper *sleeper, bool poll)
+{
+	step->sleepers[number].used = true;
+	step->sleepers[number].waits = step->model.sleepers[number].waiting;
+	step->sleepers[number].poll = poll;
+	step->sleepers[number].sleeper = *sleeper;
+	step->model.sleepers[number].place = sleeper->index;
+}
+
 static const char *step_op(struct step *step, const struct actor *actor,
 			   const struct model_caller *caller, bool may_sleep)
 {
 	struct abi_sembuf ops[64];
 	uint32_t n_ops = decode_ops(step, ops);
-	uint32_t i;
 	struct semset_sleeper sleeper;
 	uint32_t number = 0;
 	struct wakes wakes;
 	int outcome, expected;
 
 	SAY("client %u: semop, %s:", caller->client, may_sleep ? "may sleep" : "does not sleep");
-	for (i = 0; i < n_ops; i++)
-		SAY("  semaphore %u by %d%s%s", ops[i].sem_num, ops[i].sem_op,
-		    ops[i].sem_flg & ABI_IPC_NOWAIT ? " IPC_NOWAIT" : "",
-		    ops[i].sem_flg & ABI_SEM_UNDO ? " SEM_UNDO" : "");
-	expected = model_semset_op(&step->model, caller, ops, n_ops, may_sleep ? &number : NULL);
-	if (expected == SEMSET_E_NOMEM)
+	say_ops(ops, n_ops);
+	if (may_sleep && !has_room(step, n_ops))
 		return NULL;
+	expected = model_semset_op(&step->model, caller, ops, n_ops, may_sleep ? &number : NULL);
 	for (;;) {
 		if (may_sleep)
 			outcome = semset_op_or_wait(&step->set, actor, ops, n_ops, &wakes, &sleeper);
@@ -130,10 +164,8 @@ static const char *step_op(struct step *step, const struct actor *actor,
 		(void)finish(step, actor, outcome, &wakes);
 	SAY("  outcome %d, the model says %d", outcome, expected);
 	EXPECT(outcome == expected);
-	if (outcome == SEMSET_WAITING) {
-		step->sleepers[number].used = true;
-		step->sleepers[number].sleeper = sleeper;
-	}
+	if (outcome == SEMSET_WAITING)
+		note_sleeper(step, number, &sleeper, true);
 	return NULL;
 }
 
@@ -172,15 +204,125 @@ static const char *step_assign(struct step *step, const struct actor *actor,
 	return NULL;
 }
 
+/* --- calls in a client's stead -------------------------------------------------------------------- */
+
+/* Those of a client that stand: where they are is for recovery to know, and for nobody else. */
+static const char *note_stead(struct step *step, const struct actor *actor)
+{
+	uint32_t end = semset_scan_end(&step->set), i, k;
+
+	for (i = 0; i < MODEL_SLEEPERS_MAX; i++) {
+		const struct model_sleeper *stands = &step->model.sleepers[i];
+		struct semset_sleeper sleeper = { 0 };
+
+		if (stands->client + 1 != actor->client || stands->number == 0)
+			continue;
+		if (!stands->used) {
+			step->sleepers[i].used = false;
+			continue;
+		}
+		if (stands->place != MODEL_PLACE_NONE)
+			continue;
+		for (k = 0; k < end; k++) {
+			const struct sleeper_record *record = &semset_record(&step->set, k)->head;
+
+			if (shared64_load(&record->owner) == actor->client &&
+			    shared32_load(&record->number) == stands->number)
+				break;
+		}
+		EXPECT(k < end);
+		sleeper.index = k;
+		sleeper.word_index = sleeper_word(&step->set.sleepers, k);
+		note_sleeper(step, i, &sleeper, false);
+	}
+	return NULL;
+}
+
+static const char *stead_op(struct step *step, const struct actor *actor,
+			    const struct model_caller *caller, const struct stead *stead)
+{
+	struct abi_sembuf ops[64];
+	uint32_t n_ops = decode_ops(step, ops);
+	struct wakes wakes;
+	int outcome, expected;
+
+	SAY("semop:");
+	say_ops(ops, n_ops);
+	if (!has_room(step, n_ops))
+		return NULL;
+	expected = model_semset_stead_op(&step->model, caller, stead, ops, n_ops);
+	for (;;) {
+		outcome = semset_stead_op(&step->set, actor, stead, ops, n_ops, &wakes);
+		if (!is_growth(outcome))
+			break;
+		grow(step, outcome);
+	}
+	if (outcome == SEMSET_DONE || outcome == SEMSET_MORE)
+		outcome = finish(step, actor, outcome, &wakes);
+	SAY("  outcome %d, the model says %d", outcome, expected);
+	EXPECT(outcome == expected);
+	return note_stead(step, actor);
+}
+
+static const char *stead_assign(struct step *step, const struct actor *actor,
+				const struct model_caller *caller, const struct stead *stead, bool all)
+{
+	uint16_t values[STEP_SEMS];
+	uint32_t first = all ? 0 : next(step) % step->model.n_sems;
+	uint32_t n = all ? step->model.n_sems : 1;
+	struct wakes wakes;
+	uint32_t i;
+	int outcome, expected;
+
+	for (i = 0; i < n; i++)
+		values[i] = (uint16_t)decode_value(step);
+	SAY("%s %u, the first value %u", all ? "SETALL" : "SETVAL", first, values[0]);
+	if (!has_room(step, 1))
+		return NULL;
+	expected = model_semset_stead_assign(&step->model, caller, stead, values, first, n);
+	for (;;) {
+		outcome = semset_stead_assign(&step->set, actor, stead, values, first, n, NULL, &wakes);
+		if (!is_growth(outcome))
+			break;
+		grow(step, outcome);
+	}
+	if (outcome == SEMSET_DONE || outcome == SEMSET_MORE)
+		outcome = finish(step, actor, outcome, &wakes);
+	SAY("  outcome %d, the model says %d", outcome, expected);
+	EXPECT(outcome == expected);
+	return note_stead(step, actor);
+}
+
+static const char *step_stead(struct step *step, const struct actor *actor,
+			      const struct model_caller *caller, uint8_t code)
+{
+	const struct stead stead = { code % 4u + 1, !(code & 4), !(code & 8) };
+	uint32_t what = code >> 4 & 7;
+
+	SAY("client %u: call %u in its stead%s%s", caller->client, stead.number,
+	    stead.may_begin ? "" : ", may not begin", stead.may_wait ? "" : ", may not wait");
+	if (what < 4)
+		return stead_op(step, actor, caller, &stead);
+	if (what < 6)
+		return stead_assign(step, actor, caller, &stead, what == 5);
+	SAY("it ends");
+	semset_stead_end(&step->set, actor, stead.number);
+	model_semset_stead_end(&step->model, caller, stead.number);
+	return note_stead(step, actor);
+}
+
+/* --- leaving -------------------------------------------------------------------------------------- */
+
 static const char *step_cancel(struct step *step, const struct actor *actor)
 {
 	uint32_t number = next(step) % MODEL_SLEEPERS_MAX;
 	struct actor owner = *actor;
 	uint32_t i;
 
-	for (i = 0; i < MODEL_SLEEPERS_MAX && !step->sleepers[number].used; i++)
-		number = (number + 1) % MODEL_SLEEPERS_MAX;
-	if (!step->sleepers[number].used)
+	for (i = 0; i < MODEL_SLEEPERS_MAX; i++, number = (number + 1) % MODEL_SLEEPERS_MAX)
+		if (step->sleepers[number].used && step->sleepers[number].poll)
+			break;
+	if (i == MODEL_SLEEPERS_MAX)
 		return NULL;
 	owner.client = step->model.sleepers[number].client + 1;
 	SAY("sleeper %u leaves", number);
@@ -201,10 +343,15 @@ static const char *step_end(struct step *step, const struct actor *actor,
 	for (i = 0; i < MODEL_SLEEPERS_MAX; i++) {
 		if (!step->sleepers[i].used || step->model.sleepers[i].client != caller->client)
 			continue;
-		if (!dead)
+		step->sleepers[i].used = false;
+		if (dead)
+			continue;
+		if (step->sleepers[i].poll)
 			EXPECT(semset_cancel(&step->set, actor, &step->sleepers[i].sleeper) ==
 			       SEMSET_BLOCKED);
-		step->sleepers[i].used = false;
+		else
+			semset_stead_end(&step->set, actor, step->model.sleepers[i].number);
+		step->model.sleepers[i].used = false;
 	}
 	do {
 		outcome = dead ? semset_recover(&step->set, actor, &wakes)
@@ -230,7 +377,7 @@ static const char *step_exec(struct step *step, const struct actor *actor)
 	for (i = 0; i < MODEL_SLEEPERS_MAX; i++) {
 		if (!step->sleepers[i].used || step->model.sleepers[i].client + 1 != actor->client)
 			continue;
-		EXPECT(model_semset_cancel(&step->model, i) == SEMSET_BLOCKED);
+		(void)model_semset_cancel(&step->model, i); /* it is gone, or stays done */
 		step->sleepers[i].used = false;
 	}
 	EXPECT(semset_execed(&step->set, actor, &wakes) == SEMSET_DONE);
@@ -238,7 +385,8 @@ static const char *step_exec(struct step *step, const struct actor *actor)
 	return NULL;
 }
 
-static const char *step_settle(struct step *step, const struct actor *actor)
+static const char *step_others(struct step *step, const struct actor *actor,
+			       const struct model_caller *caller)
 {
 	struct wakes wakes;
 	uint8_t code = next(step);
@@ -246,6 +394,8 @@ static const char *step_settle(struct step *step, const struct actor *actor)
 
 	if (code == 0xfe)
 		return step_exec(step, actor);
+	if (code >= 0x80 && code < 0xf0)
+		return step_stead(step, actor, caller, code);
 	if (code != 0xff) {
 		SAY("settle");
 		EXPECT(semset_settle(&step->set, actor, &wakes) == SEMSET_DONE);
@@ -264,11 +414,11 @@ static const char *step_settle(struct step *step, const struct actor *actor)
 	return NULL;
 }
 
-/* Every sleeper that ended was woken, once, and has the model's result; no other was woken. */
+/* Every sleeper that ended was woken, once; a thread has the model's result; no other was woken. */
 static const char *compare_sleepers(struct step *step)
 {
-	uint32_t i, k, n_ended = 0, n_wakes;
-	bool waits;
+	uint32_t i, k, n_wakes;
+	bool waits, waited;
 
 	for (i = 0; i < MODEL_SLEEPERS_MAX; i++) {
 		if (!step->sleepers[i].used)
@@ -277,15 +427,18 @@ static const char *compare_sleepers(struct step *step)
 		for (k = 0; k < step->n_woken; k++)
 			n_wakes += step->woken[k] == step->sleepers[i].sleeper.word_index;
 		waits = step->model.sleepers[i].waiting;
-		EXPECT(n_wakes == (waits ? 0 : 1));
+		waited = step->sleepers[i].waits;
+		EXPECT(n_wakes == (waited && !waits ? 1 : 0));
+		step->sleepers[i].waits = waits;
+		if (waited && !waits)
+			SAY("  sleeper %u is woken", i);
+		if (!step->sleepers[i].poll)
+			continue;
 		EXPECT(semset_poll(&step->set, &step->sleepers[i].sleeper) ==
 		       model_semset_poll(&step->model, i));
-		if (!waits)
-			SAY("  sleeper %u is woken", i);
 		step->sleepers[i].used = waits;
-		n_ended += !waits;
 	}
-	EXPECT(step->n_woken == n_ended);
+	EXPECT(step->n_woken == step->model.n_ended - step->n_ended);
 	return NULL;
 }
 
@@ -328,6 +481,7 @@ static const char *step_once(struct step *step)
 	struct model_caller caller = { client, 1000 + client, step->now_s };
 
 	step->n_woken = 0;
+	step->n_ended = step->model.n_ended;
 	switch (kind % 16) {
 	case 7:
 	case 8:
@@ -344,7 +498,7 @@ static const char *step_once(struct step *step)
 	case 14:
 		return step_end(step, &actor, &caller, true);
 	case 15:
-		return step_settle(step, &actor);
+		return step_others(step, &actor, &caller);
 	default:
 		return step_op(step, &actor, &caller, true);
 	}

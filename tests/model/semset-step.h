@@ -11,8 +11,11 @@
  *   11, 12   a sleeper leaves:      which
  *   13       exit
  *   14       death (sleepers and adjustments at once)
- *   15       settle; IPC_RMID if the next byte is 0xff, exec if it is 0xfe
+ *   15       by the next byte: 0xff IPC_RMID; 0xfe exec; 0x80..0xef a call in the client's stead;
+ *            settle otherwise
  *
+ *   stead    n % 4 + 1 is its number, 4 it may not begin, 8 it may not wait; by n >> 4 & 7:
+ *            0..3 semop: count, then the operations   4 SETVAL: sem, value   5 SETALL: values   6 it ends
  *   count    n % 4 + 1 operations; from 0xf0 on: 5 + n % 16; 0xff: 40
  *   op       -8..7 by n % 16; from 0xf0 on: +-32767, -32768, 30000 and the like
  *   flags    1 IPC_NOWAIT, 2 SEM_UNDO

@@ -105,6 +105,7 @@ static void wake_pass(struct model_semset *model, int64_t now_s)
 		sleeper->result = evaluate(model, sleeper->client, sleeper->ops, sleeper->n_ops, true,
 					   &stop);
 		sleeper->waiting = false;
+		model->n_ended++;
 		if (sleeper->result == SEMSET_DONE)
 			stamp(model, sleeper->ops, sleeper->n_ops, sleeper->pid, now_s);
 	}
@@ -122,6 +123,9 @@ static int fall_asleep(struct model_semset *model, const struct model_caller *ca
 			continue;
 		sleeper->used = true;
 		sleeper->waiting = true;
+		sleeper->is_void = false;
+		sleeper->number = 0;
+		sleeper->place = MODEL_PLACE_NONE;
 		sleeper->client = caller->client;
 		sleeper->pid = caller->pid;
 		sleeper->age = model->clock++;
@@ -173,15 +177,32 @@ int model_semset_cancel(struct model_semset *model, uint32_t sleeper)
 	return model->sleepers[sleeper].waiting ? SEMSET_BLOCKED : model->sleepers[sleeper].result;
 }
 
+static bool names(const struct model_sleeper *sleeper, uint32_t sem_num)
+{
+	uint32_t i;
+
+	for (i = 0; i < sleeper->n_ops; i++) {
+		if (sleeper->ops[i].sem_num == sem_num)
+			return true;
+	}
+	return false;
+}
+
 static void assign(struct model_semset *model, const struct model_caller *caller, uint32_t sem_num,
 		   uint32_t value)
 {
-	uint32_t client;
+	uint32_t client, i;
 
 	model->values[sem_num] = (uint16_t)value;
 	model->pids[sem_num] = caller->pid;
 	for (client = 0; client < MODEL_CLIENTS_MAX; client++)
 		model->adjustments[client][sem_num] = 0;
+	for (i = 0; i < MODEL_SLEEPERS_MAX; i++) {
+		struct model_sleeper *sleeper = &model->sleepers[i];
+
+		if (sleeper->used && !sleeper->waiting && names(sleeper, sem_num))
+			sleeper->is_void = true;
+	}
 }
 
 void model_semset_set_value(struct model_semset *model, const struct model_caller *caller,
@@ -226,21 +247,163 @@ void model_semset_counts(const struct model_semset *model, uint32_t sem_num, uin
 	}
 }
 
-void model_semset_exit(struct model_semset *model, const struct model_caller *caller)
+/* --- calls in somebody's stead -------------------------------------------------------------------- */
+
+static struct model_sleeper *find_stead(struct model_semset *model, uint32_t client, uint32_t number)
 {
 	uint32_t i;
 
 	for (i = 0; i < MODEL_SLEEPERS_MAX; i++) {
-		if (model->sleepers[i].client == caller->client)
-			model->sleepers[i].used = false;
+		struct model_sleeper *sleeper = &model->sleepers[i];
+
+		if (sleeper->used && sleeper->client == client && sleeper->number == number)
+			return sleeper;
 	}
+	return NULL;
+}
+
+/* True if the call is not to be made now: *ret_outcome is what is said. */
+static bool stead_answer(struct model_semset *model, const struct model_caller *caller,
+			 const struct stead *stead, int *ret_outcome)
+{
+	struct model_sleeper *sleeper = find_stead(model, caller->client, stead->number);
+
+	if (!sleeper) {
+		*ret_outcome = model->removed ? SEMSET_E_REMOVED : SEMSET_BLOCKED;
+		return model->removed || !stead->may_begin;
+	}
+	if (sleeper->waiting)
+		*ret_outcome = stead->may_wait ? SEMSET_WAITING : SEMSET_BLOCKED;
+	else
+		*ret_outcome = sleeper->result;
+	sleeper->used = *ret_outcome == SEMSET_WAITING || *ret_outcome == SEMSET_DONE;
+	return true;
+}
+
+static bool is_full(const struct model_semset *model)
+{
+	uint32_t i;
+
+	for (i = 0; i < MODEL_SLEEPERS_MAX; i++) {
+		if (!model->sleepers[i].used)
+			return false;
+	}
+	return true;
+}
+
+/* What was done stands until it is ended. */
+static void stead_stands(struct model_semset *model, const struct model_caller *caller,
+			 const struct stead *stead, const struct abi_sembuf *ops, uint32_t n_ops)
+{
+	uint32_t i;
+
+	(void)fall_asleep(model, caller, ops, n_ops, &i); /* there is room */
+	model->sleepers[i].waiting = false;
+	model->sleepers[i].result = SEMSET_DONE;
+	model->sleepers[i].number = stead->number;
+}
+
+int model_semset_stead_op(struct model_semset *model, const struct model_caller *caller,
+			  const struct stead *stead, const struct abi_sembuf *ops, uint32_t n_ops)
+{
+	uint32_t i = 0;
+	int outcome;
+
+	if (stead_answer(model, caller, stead, &outcome))
+		return outcome;
+	if (is_full(model))
+		return SEMSET_E_NOMEM;
+	outcome = model_semset_op(model, caller, ops, n_ops, stead->may_wait ? &i : NULL);
+	if (outcome == SEMSET_DONE)
+		stead_stands(model, caller, stead, ops, n_ops);
+	if (outcome == SEMSET_WAITING)
+		model->sleepers[i].number = stead->number;
+	return outcome;
+}
+
+int model_semset_stead_assign(struct model_semset *model, const struct model_caller *caller,
+			      const struct stead *stead, const uint16_t *values, uint32_t first,
+			      uint32_t n)
+{
+	const struct abi_sembuf nothing = { (uint16_t)first, 0, 0 };
+	int outcome;
+
+	if (stead_answer(model, caller, stead, &outcome))
+		return outcome;
+	if (is_full(model))
+		return SEMSET_E_NOMEM;
+	if (n == 1)
+		model_semset_set_value(model, caller, first, values[0]);
+	else
+		model_semset_set_all(model, caller, values);
+	stead_stands(model, caller, stead, &nothing, 1);
+	return SEMSET_DONE;
+}
+
+void model_semset_stead_end(struct model_semset *model, const struct model_caller *caller,
+			    uint32_t number)
+{
+	struct model_sleeper *sleeper = find_stead(model, caller->client, number);
+
+	if (sleeper)
+		sleeper->used = false;
+}
+
+/* --- the end -------------------------------------------------------------------------------------- */
+
+static int32_t clamped(int32_t value)
+{
+	return value < 0 ? 0 : value > 32767 ? 32767 : value;
+}
+
+static void hand_back(struct model_semset *model, const struct model_sleeper *sleeper)
+{
+	uint32_t i;
+
+	for (i = sleeper->n_ops; i > 0; i--) {
+		const struct abi_sembuf *op = &sleeper->ops[i - 1];
+		int32_t *adjustment = &model->adjustments[sleeper->client][op->sem_num];
+		uint16_t *value = &model->values[op->sem_num];
+
+		*value = (uint16_t)clamped(*value - op->sem_op);
+		if ((op->sem_flg & ABI_SEM_UNDO) && *adjustment + op->sem_op >= -32768 &&
+		    *adjustment + op->sem_op <= 32767)
+			*adjustment += op->sem_op;
+	}
+}
+
+bool model_semset_end_sleeper(struct model_semset *model, const struct model_caller *caller, bool keep)
+{
+	struct model_sleeper *first = NULL;
+	uint32_t i;
+
+	for (i = 0; i < MODEL_SLEEPERS_MAX; i++) {
+		struct model_sleeper *sleeper = &model->sleepers[i];
+
+		if (sleeper->used && sleeper->client == caller->client &&
+		    (!first || sleeper->place < first->place))
+			first = sleeper;
+	}
+	if (!first)
+		return false;
+	first->used = false;
+	if (!keep && !first->waiting && first->result == SEMSET_DONE && !first->is_void) {
+		hand_back(model, first);
+		wake_pass(model, caller->now_s);
+	}
+	return true;
+}
+
+void model_semset_undo(struct model_semset *model, const struct model_caller *caller)
+{
+	uint32_t i;
+
 	for (i = 0; i < model->n_sems; i++) {
 		int32_t adjustment = model->adjustments[caller->client][i];
-		int32_t value = model->values[i] + adjustment;
 
 		if (adjustment == 0)
 			continue;
-		model->values[i] = (uint16_t)(value < 0 ? 0 : value > 32767 ? 32767 : value);
+		model->values[i] = (uint16_t)clamped(model->values[i] + adjustment);
 		model->pids[i] = caller->pid;
 		model->adjustments[caller->client][i] = 0;
 	}
@@ -250,15 +413,38 @@ void model_semset_exit(struct model_semset *model, const struct model_caller *ca
 	wake_pass(model, caller->now_s);
 }
 
-void model_semset_remove(struct model_semset *model)
+void model_semset_exit(struct model_semset *model, const struct model_caller *caller)
 {
+	while (model_semset_end_sleeper(model, caller, false))
+		;
+	model_semset_undo(model, caller);
+}
+
+bool model_semset_remove_step(struct model_semset *model)
+{
+	struct model_sleeper *first = NULL;
 	uint32_t i;
 
-	model->removed = true;
-	for (i = 0; i < MODEL_SLEEPERS_MAX; i++) {
-		if (model->sleepers[i].used && model->sleepers[i].waiting) {
-			model->sleepers[i].waiting = false;
-			model->sleepers[i].result = SEMSET_E_REMOVED;
-		}
+	if (!model->removed) {
+		model->removed = true;
+		return true;
 	}
+	for (i = 0; i < MODEL_SLEEPERS_MAX; i++) {
+		struct model_sleeper *sleeper = &model->sleepers[i];
+
+		if (sleeper->used && sleeper->waiting && (!first || sleeper->place < first->place))
+			first = sleeper;
+	}
+	if (!first)
+		return false;
+	first->waiting = false;
+	first->result = SEMSET_E_REMOVED;
+	model->n_ended++;
+	return true;
+}
+
+void model_semset_remove(struct model_semset *model)
+{
+	while (model_semset_remove_step(model))
+		;
 }
