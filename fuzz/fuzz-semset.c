@@ -3,7 +3,7 @@
  *
  * Covers: semop of all shapes with and without sleeping, SEM_UNDO, SETVAL, SETALL, wake passes,
  * leaving, exit, exec, death, removal, calls in a client's stead; results, wakes, values, pids, counts,
- * times; semset_verify after each.  Not covered: several callers at once (tests/explore), files that lie
+ * times; semset_verify after each.  Not covered: several callers at once (fuzz-semset-amid), files that lie
  * (fuzz-semset-lies), sets of more than 6 semaphores.
  *
  * Bytes: the table in tests/model/semset-step.h.

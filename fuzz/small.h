@@ -15,6 +15,8 @@
 #define SEMSET_SLEEPERS_FIRST 4u
 #define SEMSET_ROWS_FIRST 4u
 #define QUOTA_BUCKET_BITS 2
+/* And of the model of a set. */
+#define MODEL_OPS_MAX 64u
 
 #ifndef FUZZ_ALL_ROUNDS
 #define MCAS_PAUSES_BEFORE_ABORT 4u

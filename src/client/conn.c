@@ -304,6 +304,7 @@ static int conn_welcomed(struct process *self, const struct proto_welcome *welco
 		return -ENOSYS;
 	}
 	attached_note_all();
+	ledger_speak(&self->ledger);
 	view_note_all();
 	atomic_store(&self->client, welcome->client);
 	return 0;

@@ -219,8 +219,6 @@ static int stead_wait(struct stead_call *call, uint64_t signals)
 		r = stead_leave(call);
 	else if (r == 0)
 		stead_end(call);
-	if (r == -EINVAL)
-		return -EIDRM; /* removed meanwhile */
 	return r == STEAD_BLOCKED ? -EAGAIN : r;
 }
 
@@ -249,5 +247,5 @@ int stead_run(struct stead_call *call)
 	else if (r == 0)
 		stead_end(call);
 	process_restore_signals(signals);
-	return r;
+	return r == -EINVAL ? -EIDRM : r; /* removed since we found it */
 }

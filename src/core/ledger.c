@@ -14,8 +14,8 @@
  * There is at most one DETACHED entry a segment, races aside: a detach takes the stamps of the
  * last one over (`recent` remembers it by the id's index) and frees it.  When no entry is free, a
  * DETACHED one of another segment is taken and its stamp is lost: a time in IPC_STAT is worth less
- * than an attach.  The stamp of a reaped child is lost, too, when the daemon folds the entry or
- * another thread reuses it at the same instant.
+ * than an attach.  A reaped child's is lost when another thread reuses the entry at the same instant.
+ * A sum that meets a detach may miss stamps taken over into an entry already passed; the next has them.
  *
  * `recent`, `addresses` and the two hints only shorten searches: whatever is read there is checked.
  *
@@ -31,7 +31,7 @@
 #include <string.h>
 
 #define LEDGER_MAGIC 0x313052454744454cu /* "LEDGER01" */
-#define LEDGER_VERSION 1u
+#define LEDGER_VERSION 2u
 
 #define STATE_CLAIMED 4u
 #define STATE_DETACHING 5u
@@ -70,7 +70,7 @@ struct header {
 	struct shared32 n_uses;
 	struct shared32 uses_overflowed;
 	struct shared32 free_hint; /* entries below it are probably not FREE */
-	struct shared32 reserved;
+	struct shared32 speaks;
 };
 
 struct image {
@@ -517,15 +517,25 @@ uint32_t ledger_attach_count(const struct ledger *ledger)
 	return n;
 }
 
-void ledger_sum(struct ledger *ledger, int32_t shmid, bool fold, struct ledger_sum *ret_sum)
+void ledger_speak(struct ledger *ledger)
 {
-	struct image *image = image_of(ledger);
+	shared32_store(&image_of(ledger)->header.speaks, 1);
+}
+
+bool ledger_speaks(const struct ledger *ledger)
+{
+	return shared32_load(&image_of(ledger)->header.speaks) != 0;
+}
+
+void ledger_sum(const struct ledger *ledger, int32_t shmid, struct ledger_sum *ret_sum)
+{
+	const struct image *image = image_of(ledger);
 	struct ledger_sum sum = { 0 };
 	uint32_t end = entries_used(image);
-	uint32_t owner = (uint32_t)shared64_load(&image->header.pid);
+	uint32_t owner = end > 0 ? (uint32_t)shared64_load(&image->header.pid) : 0;
 
 	for (uint32_t i = 0; i < end; i++) {
-		struct entry *entry = &image->entries[i];
+		const struct entry *entry = &image->entries[i];
 		struct ledger_attach attach;
 		uint64_t word = shared64_load(&entry->state);
 
@@ -543,10 +553,6 @@ void ledger_sum(struct ledger *ledger, int32_t shmid, bool fold, struct ledger_s
 			sum.detach_ns = attach.detach_ns;
 			sum.detach_pid = attach.pid != 0 ? attach.pid : owner;
 		}
-		/* Fails when the owner took the entry meanwhile; its stamps then live on there. */
-		if (fold && word_state(word) == LEDGER_DETACHED &&
-		    shared64_cas(&entry->state, word, word_next(word, LEDGER_FREE, 0)))
-			hint_lower(image, i);
 	}
 	*ret_sum = sum;
 }
@@ -685,7 +691,8 @@ static void ledger_stamp_child(struct image *image, uint32_t child_pid, uint64_t
 		    shared64_load(&entry->state) != word)
 			continue;
 		shared64_store(&entry->detach_pid, child_pid);
-		shared64_store(&entry->detach_ns, now_ns);
+		/* Another thread may have detached it just now, and later. */
+		shared64_raise(&entry->detach_ns, now_ns);
 	}
 }
 

@@ -24,7 +24,7 @@ enum ledger_attach_state {
 	LEDGER_FREE = 0,
 	LEDGER_ATTACHING = 1, /* counts already: written before the mapping exists */
 	LEDGER_ATTACHED = 2,
-	LEDGER_DETACHED = 3,  /* does not count; its stamp waits for the daemon (or the next attach) */
+	LEDGER_DETACHED = 3,  /* does not count; keeps its stamps, till the next attach or the end */
 };
 
 /* A bound ledger. */
@@ -75,6 +75,12 @@ void ledger_detach_end(struct ledger *ledger, uint32_t entry, uint64_t now_ns);
 bool ledger_attach_read(const struct ledger *ledger, uint32_t entry, struct ledger_attach *ret_attach);
 /* Attachments that count, of all segments. */
 uint32_t ledger_attach_count(const struct ledger *ledger);
+/*
+ * Whatever the owner had attached when it got the ledger, by inheritance, has been noted: from here on
+ * the ledger says what its process has, and nobody else's does.
+ */
+void ledger_speak(struct ledger *ledger);
+bool ledger_speaks(const struct ledger *ledger);
 
 /* A set or queue is in use, or no longer.  When the table is full it says so once for all. */
 void ledger_use(struct ledger *ledger, enum ipc_kind kind, int32_t id);
@@ -88,8 +94,8 @@ bool ledger_child_reaped(struct ledger *ledger, uint32_t child_pid, uint64_t now
 
 /* --- the daemon's side ------------------------------------------------------------------------ */
 
-/* Adds up one segment; fold: also frees DETACHED entries, whose stamps the caller then keeps. */
-void ledger_sum(struct ledger *ledger, int32_t shmid, bool fold, struct ledger_sum *ret_sum);
+/* Adds up one segment. */
+void ledger_sum(const struct ledger *ledger, int32_t shmid, struct ledger_sum *ret_sum);
 /*
  * After exec or death: ends every attachment and forgets the children.  Every entry that counted is
  * DETACHED then, so the segments to look at again can be read off the entries.

@@ -44,6 +44,12 @@ struct actor {
 
 #define MCAS_SLOT_NONE 0u
 
+/* A hint for calls that leave nothing for the thread's next one. */
+#define ACTOR_HINT_NONE UINT32_MAX
+
+/* The daemon's own identity in an object's file, which no client is ever given. */
+#define ACTOR_DAEMON UINT64_C(0xffff)
+
 /* Where the words and descriptors of a mapped file are; checked once when mapping, then private. */
 struct mcas {
 	struct shared64 *words; /* start of the mapping; index i is byte offset 8 * i */

@@ -8,10 +8,12 @@
  * Invariants:
  *  1. A record with a number belongs to the call of that number of its owner; FREE: it has not happened.
  *  2. A record that is given back has no number.
+ *  3. While the daemon makes no call, no record with a number is FREE, or it is one whose asker has given up:
+ *     it is claimed, and given back, under the daemon's identity.
  */
 #include "core/msgq-internal.h"
 
-static bool stead_find(struct msgq_call *call, uint32_t number)
+static bool stead_find(struct msgq_call *call, const struct actor *asker, uint32_t number)
 {
 	uint32_t end = u32_min(sleeper_scan_end(&call->queue->sleepers),
 			       msgq_backed_sleepers(call->queue));
@@ -21,7 +23,7 @@ static bool stead_find(struct msgq_call *call, uint32_t number)
 		const struct sleeper_record *record = &msgq_record_at(call->queue, i)->base;
 
 		if (shared32_load(&record->number) != number ||
-		    shared64_load(&record->owner) != call->actor->client)
+		    shared64_load(&record->owner) != asker->client)
 			continue;
 		call->sleeper = i;
 		return true;
@@ -37,7 +39,10 @@ static uint32_t stead_word(const struct msgq_call *call)
 /* What stands is decided and of no use any more, or was never begun. */
 static void stead_release(struct msgq_call *call)
 {
-	shared32_store(&msgq_record_at(call->queue, call->sleeper)->base.number, 0);
+	struct sleeper_record *record = &msgq_record_at(call->queue, call->sleeper)->base;
+
+	shared64_store(&record->owner, ACTOR_DAEMON);
+	shared32_store(&record->number, 0);
 	sleeper_release(&call->queue->sleepers, call->sleeper);
 	call->sleeper = MSGQ_NONE;
 }
@@ -84,12 +89,13 @@ static int stead_deliver(struct msgq_call *call, uint64_t state, const struct ms
 /*
  * What stands already.  AGAIN: nothing; the call has a record and is to be carried out.
  */
-static int stead_begin(struct msgq_call *call, const struct stead *stead, enum msgq_kind kind,
-		       const struct msgq_want *want, uint64_t *ret_state)
+static int stead_begin(struct msgq_call *call, const struct actor *asker, const struct stead *stead,
+		       enum msgq_kind kind, const struct msgq_want *want, uint64_t *ret_state)
 {
+	struct sleeper_record *record;
 	int outcome;
 
-	if (stead_find(call, stead->number)) {
+	if (stead_find(call, asker, stead->number)) {
 		outcome = stead_state(call, stead->may_wait, ret_state);
 		if (outcome != MSGQ_DONE)
 			return outcome;
@@ -109,7 +115,9 @@ static int stead_begin(struct msgq_call *call, const struct stead *stead, enum m
 	outcome = msgq_record_claim(call, kind, want);
 	if (outcome != MSGQ_DONE)
 		return outcome;
-	shared32_store(&msgq_record_at(call->queue, call->sleeper)->base.number, stead->number);
+	record = &msgq_record_at(call->queue, call->sleeper)->base;
+	shared32_store(&record->number, stead->number);
+	shared64_store(&record->owner, asker->client);
 	call->receipt = stead_word(call);
 	return MSGQ_AGAIN;
 }
@@ -119,15 +127,16 @@ int msgq_stead_send(struct msgq *queue, const struct actor *actor, const struct 
 {
 	struct msgq_offer offer = { .block = MSGQ_NONE, .type = type, .size = size };
 	const struct msgq_want want = { .size = size };
+	const struct actor hands = stead_hands(actor);
 	struct msgq_call call;
 	uint32_t record;
 	uint64_t state;
-	int outcome = msgq_begin(&call, queue, actor, ret_wakes);
+	int outcome = msgq_begin(&call, queue, &hands, ret_wakes);
 
 	if (outcome == MSGQ_DONE)
 		outcome = msgq_enter(&call, true);
 	if (outcome == MSGQ_DONE)
-		outcome = stead_begin(&call, stead, MSGQ_KIND_SENDER, &want, &state);
+		outcome = stead_begin(&call, actor, stead, MSGQ_KIND_SENDER, &want, &state);
 	if (outcome != MSGQ_AGAIN) {
 		if (outcome == MSGQ_DONE && sleeper_argument(state) != RESULT_SENT)
 			outcome = MSGQ_E_CORRUPT;
@@ -187,14 +196,15 @@ int msgq_stead_receive(struct msgq *queue, const struct actor *actor, const stru
 	const struct msgq_output output = { text, ret_size, ret_type };
 	enum msgq_kind kind = want->type > 0 && !(want->flags & ABI_MSG_EXCEPT) ? MSGQ_KIND_TYPED
 										 : MSGQ_KIND_RECEIVER;
+	const struct actor hands = stead_hands(actor);
 	struct msgq_call call;
 	uint64_t state = 0;
-	int outcome = msgq_begin(&call, queue, actor, ret_wakes);
+	int outcome = msgq_begin(&call, queue, &hands, ret_wakes);
 
 	if (outcome == MSGQ_DONE)
 		outcome = msgq_enter(&call, true);
 	if (outcome == MSGQ_DONE)
-		outcome = stead_begin(&call, stead, kind, want, &state);
+		outcome = stead_begin(&call, actor, stead, kind, want, &state);
 	if (outcome == MSGQ_AGAIN)
 		outcome = stead_receive(&call, want, stead->may_wait, &state);
 	if (outcome == MSGQ_DONE && sleeper_argument(state) < RESULT_BASE) {
@@ -210,13 +220,14 @@ int msgq_stead_receive(struct msgq *queue, const struct actor *actor, const stru
 int msgq_stead_end(struct msgq *queue, const struct actor *actor, uint32_t number,
 		   struct wakes *ret_wakes)
 {
+	const struct actor hands = stead_hands(actor);
 	struct msgq_call call;
 	uint64_t state;
-	int outcome = msgq_begin(&call, queue, actor, ret_wakes);
+	int outcome = msgq_begin(&call, queue, &hands, ret_wakes);
 
 	if (outcome == MSGQ_DONE)
 		outcome = msgq_enter(&call, true);
-	if (outcome == MSGQ_DONE && stead_find(&call, number)) {
+	if (outcome == MSGQ_DONE && stead_find(&call, actor, number)) {
 		outcome = stead_state(&call, false, &state);
 		if (outcome == MSGQ_DONE && sleeper_state(state) == SLEEPER_DONE &&
 		    sleeper_argument(state) >= RESULT_BASE)
@@ -227,4 +238,26 @@ int msgq_stead_end(struct msgq *queue, const struct actor *actor, uint32_t numbe
 	}
 	msgq_entry_leave(&call);
 	return outcome;
+}
+
+int msgq_stead_recover(struct msgq *queue, const struct actor *actor, struct wakes *ret_wakes)
+{
+	uint32_t i, end = msgq_backed_sleepers(queue);
+	struct msgq_call call;
+	uint64_t state;
+	int outcome = msgq_begin(&call, queue, actor, ret_wakes);
+
+	if (outcome == MSGQ_DONE)
+		outcome = msgq_enter(&call, true);
+	for (i = 0; i < end && outcome == MSGQ_DONE; i++) {
+		if (shared32_load(&msgq_record_at(queue, i)->base.number) == 0)
+			continue;
+		call.sleeper = i;
+		outcome = stead_state(&call, true, &state);
+		if (outcome == MSGQ_DONE && sleeper_state(state) == SLEEPER_FREE)
+			stead_release(&call);
+	}
+	call.sleeper = MSGQ_NONE;
+	msgq_entry_leave(&call);
+	return outcome == MSGQ_DONE ? msgq_recover(queue, actor, ret_wakes) : outcome;
 }

@@ -98,7 +98,7 @@ struct msgq_sleeper {
  * A thread keeps blocks of the queue from call to call, by its client and hint.  So no two calls may
  * run with the same at a time, also not that of a signal handler inside another one's, but with this.
  */
-#define MSGQ_HINT_NONE UINT32_MAX
+#define MSGQ_HINT_NONE ACTOR_HINT_NONE
 
 /* What msgrcv asks for. */
 struct msgq_want {
@@ -225,10 +225,10 @@ int msgq_send_cancel(struct msgq *queue, const struct actor *actor, struct msgq_
 		     struct wakes *ret_wakes);
 
 /*
- * msgsnd and msgrcv in somebody's stead (stead.h), who is the actor, with MSGQ_HINT_NONE.  BLOCKED: it was
- * not done, and nothing stands; a sender never waits, so whoever asks again begins anew.  WAITING: a receiver
- * that stands in the queue.  After DONE the result stands, a message with its text, until
- * msgq_stead_end(): DONE, or an outcome after which it is to be called again.
+ * msgsnd and msgrcv in somebody's stead (stead.h), who is the actor.  BLOCKED: it was not done, and nothing
+ * stands; a sender never waits, so whoever asks again begins anew.  WAITING: a receiver that stands in the
+ * queue.  After DONE the result stands, a message with its text, until msgq_stead_end(): DONE, or an outcome
+ * after which it is to be called again.
  */
 int msgq_stead_send(struct msgq *queue, const struct actor *actor, const struct stead *stead, int64_t type,
 		    const void *text, uint64_t size, struct wakes *ret_wakes);
@@ -237,6 +237,11 @@ int msgq_stead_receive(struct msgq *queue, const struct actor *actor, const stru
 		       int64_t *ret_type, struct wakes *ret_wakes);
 int msgq_stead_end(struct msgq *queue, const struct actor *actor, uint32_t number,
 		   struct wakes *ret_wakes);
+/*
+ * What a killed daemon was in the middle of goes back.  Only the daemon calls it, before anything else; the
+ * actor is ACTOR_DAEMON.  As msgq_recover().
+ */
+int msgq_stead_recover(struct msgq *queue, const struct actor *actor, struct wakes *ret_wakes);
 
 /*
  * MSG_COPY: the message at a position, left where it is.  DONE, E_NOMSG, E_2BIG, E_INVAL.  This and

@@ -7,15 +7,35 @@
  * Invariants:
  *  1. A record with a number belongs to the call of that number of its owner; FREE: it has not happened.
  *  2. A record that is given back has no number.
+ *  3. While the daemon makes no call, no record with a number is FREE: it is claimed, and given back, under
+ *     the daemon's identity, and only what has ended is on its way back.
  */
 #include "core/mcas-internal.h"
 #include "core/semset-internal.h"
 
-/* What stands is decided and of no use any more, or was never begun. */
-static void stead_release(struct semset *set, const struct actor *actor, uint32_t index)
+/*
+ * Passes a record and those its array goes on in to another owner.  The first one's number, while it is FREE,
+ * says that some of them may be his and some the daemon's.
+ */
+static void stead_pass(struct semset *set, uint32_t index, uint64_t owner)
 {
+	uint32_t left = SEM_NOPS_MAX / SEMSET_RECORD_OPS + 1;
+	uint32_t end = semset_sleepers_backed(set);
+	struct semset_record *record;
+
+	for (; left > 0 && index < end; left--) {
+		record = semset_record(set, index);
+		shared64_store(&record->head.owner, owner);
+		index = (uint32_t)(shared64_load(&record->link) >> 32) - 1;
+	}
+}
+
+/* A record that is FREE is of no use any more, or has never been. */
+static void stead_release(struct semset *set, uint32_t index)
+{
+	stead_pass(set, index, ACTOR_DAEMON);
 	shared32_store(&semset_record(set, index)->head.number, 0);
-	semwait_release(set, index, actor->client);
+	semwait_release(set, index, ACTOR_DAEMON);
 }
 
 static bool stead_find(const struct semset *set, const struct actor *actor, uint32_t number,
@@ -36,23 +56,19 @@ static bool stead_find(const struct semset *set, const struct actor *actor, uint
 	return false;
 }
 
-/*
- * Ends what the record says; only then it goes, so that who is killed in between leaves nothing that could
- * be handed back.  False: it says something else now.
- */
-static bool stead_free(struct semset *set, const struct actor *actor, uint32_t index, uint64_t word)
+/* Ends what the record says (3).  False: it says something else now. */
+static bool stead_free(struct semset *set, uint32_t index, uint64_t word)
 {
 	uint64_t next = mcas_next(word, sleeper_payload(SLEEPER_FREE, 0));
 
 	if (mcas_change_one(&set->mcas, sleeper_word(&set->sleepers, index), word, next) != MCAS_DONE)
 		return false;
-	stead_release(set, actor, index);
+	stead_release(set, index);
 	return true;
 }
 
 /* What has become of a call; SEMTX_RETRY: it has not happened. */
-static int stead_look(struct semset *set, const struct actor *actor, const struct stead *stead,
-		      uint32_t index)
+static int stead_look(struct semset *set, const struct stead *stead, uint32_t index)
 {
 	uint32_t rounds;
 	uint64_t word;
@@ -66,7 +82,7 @@ static int stead_look(struct semset *set, const struct actor *actor, const struc
 		case SLEEPER_WAITING:
 			if (stead->may_wait)
 				return SEMSET_WAITING;
-			if (stead_free(set, actor, index, word))
+			if (stead_free(set, index, word))
 				return SEMSET_BLOCKED;
 			break;
 		default:
@@ -76,8 +92,9 @@ static int stead_look(struct semset *set, const struct actor *actor, const struc
 			case SEMSET_E_AGAIN:
 			case SEMSET_E_RANGE:
 			case SEMSET_E_REMOVED:
-				stead_release(set, actor, index);
-				return (int)(sleeper_argument(word) & DONE_RESULT_MASK);
+				if (stead_free(set, index, word))
+					return (int)(sleeper_argument(word) & DONE_RESULT_MASK);
+				break;
 			default:
 				return SEMSET_E_CORRUPT;
 			}
@@ -118,15 +135,18 @@ static int build_stead(struct semtx *tx, void *context)
 	return SEMSET_DONE;
 }
 
-/* Takes a record, of as many ops as array has. */
-static int stead_claim(struct semset *set, const struct actor *actor, const struct stead *stead,
+/* Takes a record, of as many ops as array has; it becomes the asker's when it is whole. */
+static int stead_claim(struct semset *set, const struct actor *asker, const struct stead *stead,
 		       const struct semtx_array *array, uint32_t *ret_index)
 {
-	int outcome = semwait_claim(set, actor, array, ret_index);
+	const struct actor hands = stead_hands(asker);
+	int outcome = semwait_claim(set, &hands, array, ret_index);
 
-	if (outcome == SEMSET_DONE)
-		shared32_store(&semset_record(set, *ret_index)->head.number, stead->number);
-	return outcome;
+	if (outcome != SEMSET_DONE)
+		return outcome;
+	shared32_store(&semset_record(set, *ret_index)->head.number, stead->number);
+	stead_pass(set, *ret_index, asker->client);
+	return SEMSET_DONE;
 }
 
 /*
@@ -138,9 +158,9 @@ static int stead_begin(struct semset *set, const struct actor *actor, const stru
 	uint32_t index;
 
 	if (stead_find(set, actor, stead->number, &index)) {
-		outcome = stead_look(set, actor, stead, index);
+		outcome = stead_look(set, stead, index);
 		if (outcome == SEMTX_RETRY)
-			stead_release(set, actor, index); /* whoever was at it has been killed */
+			stead_release(set, index); /* whoever was at it has been killed */
 	}
 	if (outcome != SEMTX_RETRY)
 		return outcome;
@@ -150,19 +170,20 @@ static int stead_begin(struct semset *set, const struct actor *actor, const stru
 }
 
 /* The transaction; unless it succeeds the record goes. */
-static int stead_run(struct semset *set, const struct actor *actor, struct stead_call *call,
+static int stead_run(struct semset *set, const struct actor *hands, struct stead_call *call,
 		     struct wakes *wakes, void *memory)
 {
-	int outcome = semtx_run_in(set, actor, build_stead, call, wakes, memory);
+	int outcome = semtx_run_in(set, hands, build_stead, call, wakes, memory);
 
 	if (outcome != SEMSET_DONE && outcome != SEMSET_MORE)
-		stead_release(set, actor, call->index);
+		stead_release(set, call->index);
 	return outcome;
 }
 
 int semset_stead_op(struct semset *set, const struct actor *actor, const struct stead *stead,
 		    const struct abi_sembuf *ops, uint32_t n_ops, struct wakes *ret_wakes)
 {
+	const struct actor hands = stead_hands(actor);
 	struct semtx_array array;
 	struct stead_call call = { .array = &array, .may_wait = stead->may_wait };
 	uint32_t rounds;
@@ -177,22 +198,23 @@ int semset_stead_op(struct semset *set, const struct actor *actor, const struct 
 		if (outcome == SEMSET_DONE)
 			outcome = stead_claim(set, actor, stead, &array, &call.index);
 		if (outcome == SEMSET_DONE)
-			outcome = stead_run(set, actor, &call, ret_wakes, NULL);
+			outcome = stead_run(set, &hands, &call, ret_wakes, NULL);
 		if (outcome != SEMTX_ROW_GONE)
 			break;
 	}
 	if (outcome != SEMSET_DONE && outcome != SEMSET_MORE)
 		return outcome == SEMTX_ROW_GONE ? SEMSET_E_CORRUPT : outcome;
-	stands = stead_look(set, actor, stead, call.index);
+	stands = stead_look(set, stead, call.index);
 	if (stands != SEMSET_DONE)
 		return stands == SEMTX_RETRY ? SEMSET_E_CORRUPT : stands;
-	return semwait_finish(set, actor, outcome, ret_wakes);
+	return semwait_finish(set, &hands, outcome, ret_wakes);
 }
 
 int semset_stead_assign(struct semset *set, const struct actor *actor, const struct stead *stead,
 			const uint16_t *values, uint32_t first, uint32_t n, void *memory,
 			struct wakes *ret_wakes)
 {
+	const struct actor hands = stead_hands(actor);
 	struct semset_assignment assignment = { values, first, n };
 	struct stead_call call = { .assignment = &assignment };
 	const struct semtx_array array = { .n_ops = 1, .row = ROW_NONE,
@@ -207,8 +229,8 @@ int semset_stead_assign(struct semset *set, const struct actor *actor, const str
 	outcome = stead_claim(set, actor, stead, &array, &call.index);
 	if (outcome != SEMSET_DONE)
 		return outcome;
-	return semundo_assigned(set, actor, &assignment,
-				stead_run(set, actor, &call, ret_wakes, memory), ret_wakes);
+	return semundo_assigned(set, &hands, &assignment,
+				stead_run(set, &hands, &call, ret_wakes, memory), ret_wakes);
 }
 
 void semset_stead_end(struct semset *set, const struct actor *actor, uint32_t number)
@@ -220,7 +242,32 @@ void semset_stead_end(struct semset *set, const struct actor *actor, uint32_t nu
 		return;
 	for (rounds = 0; rounds < MCAS_ROUNDS_MAX; rounds++) {
 		if (mcas_word_settled(&set->mcas, sleeper_word(&set->sleepers, index), &word) ||
-		    stead_free(set, actor, index, word))
+		    stead_free(set, index, word))
 			return;
+	}
+}
+
+void semset_stead_recover(struct semset *set)
+{
+	uint32_t end = semset_sleepers_backed(set);
+	struct sleeper_record *record;
+	uint64_t word;
+	uint32_t i;
+
+	semset_finish(set, ACTOR_DAEMON);
+	for (i = 0; i < end; i++) {
+		if (shared32_load(&semset_record(set, i)->head.number) == 0)
+			continue;
+		if (mcas_word_settled(&set->mcas, sleeper_word(&set->sleepers, i), &word))
+			return; /* a file that lies */
+		if (sleeper_state(word) == SLEEPER_FREE)
+			stead_pass(set, i, ACTOR_DAEMON);
+	}
+	for (i = 0; i < end; i++) {
+		record = &semset_record(set, i)->head;
+		if (shared64_load(&record->owner) != ACTOR_DAEMON)
+			continue;
+		shared32_store(&record->number, 0);
+		sleeper_release(&set->sleepers, i);
 	}
 }

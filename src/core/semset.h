@@ -221,6 +221,8 @@ int semset_stead_assign(struct semset *set, const struct actor *actor, const str
 			struct wakes *ret_wakes);
 /* Idempotent. */
 void semset_stead_end(struct semset *set, const struct actor *actor, uint32_t number);
+/* What a killed daemon was in the middle of goes back.  Only the daemon calls it, before anything else. */
+void semset_stead_recover(struct semset *set);
 
 /* True if anything in the set still belongs to the client (row, sleeper, descriptor). */
 bool semset_holds(const struct semset *set, uint64_t client);

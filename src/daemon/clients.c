@@ -243,6 +243,7 @@ int clients_make_ledger(struct clients *clients, const struct registry_client *k
 	client->ledger_file = made.ledger_file;
 	client->ledger_uid = made.ledger_uid;
 	client->is_execed = false;
+	client->asked = 0;
 	return 0;
 }
 
@@ -400,7 +401,6 @@ bool clients_have_ended(const struct client *client)
 struct client_look {
 	const struct ledger *ledger;
 	bool is_used;
-	bool has_attached;
 };
 
 static void client_look_at_ledger(void *context)
@@ -410,8 +410,7 @@ static void client_look_at_ledger(void *context)
 	uint32_t pid;
 	int32_t id;
 
-	look->has_attached = ledger_attach_count(look->ledger) > 0;
-	look->is_used = look->has_attached ||
+	look->is_used = ledger_attach_count(look->ledger) > 0 ||
 			ledger_use_read(look->ledger, 0, &kind, &id) ||
 			ledger_child_read(look->ledger, 0, &pid);
 }
@@ -434,16 +433,34 @@ bool clients_have_execed(const struct client *client, uint32_t uid)
 	return process_count_mappings(client->pid, &client->ledger_file, 1, &n) == 0 && n == 0;
 }
 
+bool clients_speak(const struct clients *clients, struct client *client)
+{
+	if (client->asked != clients->round)
+		client->speaks = ledger_speaks(&client->ledger);
+	client->asked = clients->round;
+	return client->speaks;
+}
+
+/* Asks a ledger that may have been cut. */
+struct client_ask {
+	const struct clients *clients;
+	struct client *client;
+	bool speaks;
+};
+
+static void client_ask_ledger(void *context)
+{
+	struct client_ask *ask = context;
+
+	ask->speaks = clients_speak(ask->clients, ask->client);
+}
+
 bool clients_speak_for(const struct clients *clients, const struct registry *registry, uint32_t pid)
 {
+	struct client_ask ask = {.clients = clients};
 	struct registry_client known;
-	struct client *client = NULL;
-	struct client_look look = {0};
 
 	if (registry_find_pid(registry, pid, &known))
-		client = clients_find(clients, known.client);
-	if (!client || !client->ledger.base)
-		return false;
-	look.ledger = &client->ledger;
-	return fault_run(client_look_at_ledger, &look) && look.has_attached;
+		ask.client = clients_find(clients, known.client);
+	return ask.client && ask.client->ledger.base && fault_run(client_ask_ledger, &ask) && ask.speaks;
 }

@@ -26,6 +26,8 @@ struct client {
 	struct ledger ledger; /* base NULL: it has none that can be used */
 	struct process_file ledger_file;
 	uint32_t ledger_uid;  /* owner of the file */
+	uint64_t asked;       /* the round in which its ledger was last asked whether it speaks ... */
+	bool speaks;          /* ... and what it said */
 	bool is_execed;       /* its exec has been settled; until it has a new ledger */
 	/*
 	 * Where calls were made in its stead.  An honest one has them in its ledger, too, where the next
@@ -39,6 +41,7 @@ struct clients {
 	struct client *rows[CLIENT_MAX];
 	uint32_t n_rows; /* rows at or beyond it are empty */
 	uint32_t n;
+	uint64_t round;  /* sums and settlings begun */
 	int ledgers_fd;  /* borrowed */
 	uint32_t n_spare; /* bytes of storage kept for new ledgers on a full file system */
 };
@@ -79,7 +82,13 @@ bool clients_have_ended(const struct client *client);
  */
 bool clients_have_execed(const struct client *client, uint32_t uid);
 
-/* True if the process is a client that has noted attachments, inherited ones too, by itself. */
+/*
+ * True if the ledger says what its process has attached, inherited or not; otherwise its parent's, or
+ * nobody's, does.  The same answer to all who ask in one round, so that each is counted once.
+ * It has a ledger, and fault_run() stands behind the caller.
+ */
+bool clients_speak(const struct clients *clients, struct client *client);
+/* The same for a process that may be no client. */
 bool clients_speak_for(const struct clients *clients, const struct registry *registry,
 		       uint32_t pid);
 

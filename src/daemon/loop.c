@@ -270,6 +270,7 @@ static void start_known_clients(struct daemon *daemon)
 		if (clients_load(&daemon->clients, &known) < 0)
 			log_line(LOG_LEVEL_ERROR, "no memory for client %016" PRIx64, known.client);
 	}
+	daemon->knows_clients = true;
 	clients_sweep_ledgers(&daemon->clients);
 	clients_keep_spare(&daemon->clients);
 	if (registry_count(&daemon->ns.registry, IPC_KIND_SHM) > 0 &&

@@ -238,7 +238,8 @@ static void sum_client(struct settle_sum *sum, struct client *client)
 	struct ledger_sum one = {0};
 	uint32_t n_children = 0;
 
-	ledger_sum(&client->ledger, sum->shmid, false, &one);
+	if (clients_speak(&sum->daemon->clients, client))
+		ledger_sum(&client->ledger, sum->shmid, &one);
 	sum_note_part(&sum->daemon->parts, client, &one);
 	sum_doubt(sum, client, &one.n_attached);
 	if (one.n_attached > 0 && (clients_have_ended(client) || sum_is_stale(sum, client)))
@@ -406,6 +407,7 @@ int settle_attach_sum(void *context, int32_t shmid, bool exact, struct ledger_su
 
 	if (r != 0)
 		return r;
+	daemon->clients.round++;
 	if (registry_get_any(&daemon->ns.registry, IPC_KIND_SHM, (uint32_t)shmid & ABI_INDEX_MASK,
 			     &object) == 0)
 		sum.owner = object.owner;
@@ -575,6 +577,7 @@ void settle_client(void *context, uint64_t client, uint32_t pid, bool dead)
 	struct client *entry = clients_find(&daemon->clients, client);
 	bool known = entry && entry->ledger.base;
 
+	daemon->clients.round++;
 	take.client = entry;
 	take.now_ns = clock_now_ns();
 	take.overflowed = false;

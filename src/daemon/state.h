@@ -69,6 +69,7 @@ struct daemon {
 	/* Sets and queues in which no killed daemon can have left anything half-done under our name. */
 	bool is_clean[IPC_KIND_COUNT][OBJECT_MAX];
 	uint32_t client_cursor;             /* row the next tick begins with */
+	bool knows_clients;                 /* of the daemon before it, too */
 	bool stopping;
 };
 

@@ -383,7 +383,7 @@ static int storage_set(void *context, enum ipc_kind kind, const struct registry_
 		.work = STORAGE_SET,
 		.kind = kind,
 		.object = object,
-		.actor = {.client = STORAGE_ACTOR, .now_s = object->ctime_s},
+		.actor = {.client = ACTOR_DAEMON, .now_s = object->ctime_s},
 		.qbytes = qbytes,
 	};
 	struct daemon *daemon = context;
@@ -477,7 +477,8 @@ static bool storage_may_be_used(struct daemon *daemon, enum ipc_kind kind, int32
 		.n_looks = STORAGE_USES_MAX,
 	};
 
-	return !fault_run(storage_look_for_use, &use) || use.is_found;
+	/* What the last daemon was killed in is destroyed before this one has seen any ledger. */
+	return !daemon->knows_clients || !fault_run(storage_look_for_use, &use) || use.is_found;
 }
 
 static void storage_destroy(void *context, enum ipc_kind kind, int32_t id)
@@ -487,7 +488,7 @@ static void storage_destroy(void *context, enum ipc_kind kind, int32_t id)
 		.work = STORAGE_REMOVE,
 		.kind = kind,
 		.object = &object,
-		.actor = {.client = STORAGE_ACTOR},
+		.actor = {.client = ACTOR_DAEMON},
 	};
 	struct daemon *daemon = context;
 	int folder = storage_folder(daemon, kind, id);

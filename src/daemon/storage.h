@@ -11,9 +11,6 @@
 
 #define STORAGE_NAME_SIZE 24u
 
-/* The daemon as an actor in an object's file: an identity no client is ever given. */
-#define STORAGE_ACTOR UINT64_C(0xffff)
-
 /* --- storage.c --------------------------------------------------------------------------------- */
 
 /* Fills daemon->storage. */

@@ -2,7 +2,7 @@
  * work.c: the daemon's own changes in sets and queues.
  *
  * It acts as any client does, through the same lock-free units, under an identity of its own; what
- * a killed daemon left half-done under that identity is finished before it is used again.
+ * a killed daemon held under that identity is taken back before anything else is done in a file.
  */
 #include <errno.h>
 #include <inttypes.h>
@@ -26,7 +26,7 @@ struct work {
 	const struct storage_job *job;
 	void *base;
 	uint64_t size;
-	bool is_clean; /* nothing of ours to finish first */
+	bool is_clean; /* nothing of ours to take back first */
 	bool done;
 };
 
@@ -75,6 +75,9 @@ static void work_on_set(void *context)
 
 	if (semset_bind(&set, work->base, work->size) != 0)
 		return;
+	if (!work->is_clean)
+		semset_stead_recover(&set);
+	work->is_clean = true;
 	switch (work->job->work) {
 	case STORAGE_RECOVER:
 		work->done = work_set_rounds(&set, &work->job->actor, semset_recover);
@@ -83,8 +86,6 @@ static void work_on_set(void *context)
 		work->done = work_set_rounds(&set, &work->job->actor, semset_execed);
 		break;
 	case STORAGE_REMOVE:
-		if (!work->is_clean)
-			semset_finish(&set, work->job->actor.client);
 		work->done = work_set_rounds(&set, &work->job->actor, semset_remove);
 		break;
 	case STORAGE_SET:
@@ -112,8 +113,17 @@ bool work_grow_queue(struct msgq *queue)
 	return true;
 }
 
-static int work_queue_step(struct msgq *queue, const struct work *work, struct wakes *ret_wakes)
+static int work_queue_step(struct msgq *queue, struct work *work, struct wakes *ret_wakes)
 {
+	static const struct actor daemon = {.client = ACTOR_DAEMON, .hint = ACTOR_HINT_NONE};
+	int r;
+
+	if (!work->is_clean) {
+		r = msgq_stead_recover(queue, &daemon, ret_wakes);
+		/* What cannot be had from a damaged one does not keep the rest from being tried. */
+		work->is_clean = r != MSGQ_MORE && r != MSGQ_GROW && r != MSGQ_E_BUSY;
+		return work->is_clean ? MSGQ_MORE : r;
+	}
 	switch (work->job->work) {
 	case STORAGE_RECOVER:
 	case STORAGE_EXECED: /* nothing in a queue outlives its thread */
@@ -151,11 +161,11 @@ static void work_on_queue(void *context)
 		r = msgq_extend(&queue, work->size, work->job->object->size);
 	if (r != MSGQ_DONE)
 		return;
-	if (work->job->work == STORAGE_STEAD) {
-		work->done = stead_on_queue(&queue, &work->job->actor, work->job->stead);
-		return;
-	}
 	for (uint32_t i = 0; i < WORK_ROUNDS_MAX; i++) {
+		if (work->is_clean && work->job->work == STORAGE_STEAD) {
+			work->done = stead_on_queue(&queue, &work->job->actor, work->job->stead);
+			return;
+		}
 		wakes.n = 0;
 		r = work_queue_step(&queue, work, &wakes);
 		work_wake(&queue.mcas, &wakes);
@@ -246,9 +256,8 @@ bool storage_work(struct daemon *daemon, const struct storage_job *job)
 
 	if (r == 0) {
 		if (!fault_run(job->kind == IPC_KIND_SEM ? work_on_set : work_on_queue, &work))
-			work.done = false;
-		if (job->actor.client == STORAGE_ACTOR)
-			*is_clean = work.done;
+			work.done = work.is_clean = false;
+		*is_clean = work.is_clean;
 		map_close(work.base, work.size);
 	}
 	if (!work.done && r != -ENOENT) {

@@ -48,6 +48,11 @@ void *chaos_share(size_t size)
 	return memory;
 }
 
+void chaos_seed(uint64_t own_seed)
+{
+	random_state = own_seed;
+}
+
 /* splitmix64 */
 uint32_t chaos_random(void)
 {
@@ -187,7 +192,7 @@ static void poked(int signal_number)
 
 static _Noreturn void worker(int slot, uint64_t own_seed, bool is_orderly)
 {
-	random_state = own_seed;
+	chaos_seed(own_seed);
 	/* With its parent gone nobody would end it. */
 	(void)prctl(PR_SET_PDEATHSIG, SIGKILL);
 	while (!atomic_load(finish)) {
@@ -376,7 +381,7 @@ static void one_round(void)
 	end_round();
 }
 
-static uint64_t from_environment(const char *name, uint64_t otherwise)
+uint64_t chaos_environment(const char *name, uint64_t otherwise)
 {
 	const char *text = getenv(name);
 
@@ -392,9 +397,9 @@ int chaos_run(const struct chaos_storm *the_storm)
 	int rounds = 0;
 
 	storm = the_storm;
-	seed = from_environment("SEED", begin_ns ^ ((uint64_t)getpid() << 32));
-	random_state = seed;
-	n_kills_wanted = (int)from_environment("KILLS", getenv("USYSV_LONG") ? 20000u
+	seed = chaos_environment("SEED", begin_ns ^ ((uint64_t)getpid() << 32));
+	chaos_seed(seed);
+	n_kills_wanted = (int)chaos_environment("KILLS", getenv("USYSV_LONG") ? 20000u
 								    : (uint64_t)storm->kills);
 	printf("# %s: SEED=%llu KILLS=%d\n", storm->name, (unsigned long long)seed, n_kills_wanted);
 	chaos_slots = chaos_share(CHAOS_SLOTS * sizeof(*chaos_slots));

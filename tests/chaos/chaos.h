@@ -49,12 +49,16 @@ extern _Atomic bool *chaos_hush;
 /* Zeroed memory that all processes share. */
 void *chaos_share(size_t size);
 
+void chaos_seed(uint64_t seed);
 uint32_t chaos_random(void);
 /* 0 to n - 1. */
 uint32_t chaos_below(uint32_t n);
 bool chaos_chance(uint32_t percent);
 uint64_t chaos_now_ns(void);
 void chaos_nap(uint64_t ns);
+
+/* The number that a variable of the environment holds. */
+uint64_t chaos_environment(const char *name, uint64_t otherwise);
 
 /* Files in a folder of a namespace, but those whose names begin with a dot. */
 int chaos_count_files(const char *dir, const char *folder);

@@ -8,7 +8,8 @@
  * what exists, and nothing may be left over: an object without a key says by its mode whose it is, a
  * worker that lives never finds one of its own that it does not know, and one that was killed leaves one
  * at the most.  Meanwhile semop, msgsnd and msgrcv must go on, and a
- * call that needs the daemon must wait no longer than it was told to.
+ * call that needs the daemon must wait no longer than it was told to.  As root also calls that the daemon makes
+ * in an ordinary user's stead (half.h).
  *
  *   KILLS, SEED, USYSV_LONG as in chaos.c; BUILD: where usysvd is
  */
@@ -24,11 +25,14 @@
 #include <sys/shm.h>
 #include <sys/wait.h>
 
-#include "chaos.h"
+#include "half.h"
 
 #define MS 1000000ull
 #define WORKERS 10
 #define N_FREE 3           /* of the workers: they never ask the daemon for anything */
+#define KEEPERS 2          /* as root, of ordinary users; in the books and among the workers after the others */
+#define ALL (WORKERS + KEEPERS)
+#define HALF_UID 60000u
 #define UNDO WORKERS       /* a semaphore that everybody takes and gives with undo */
 #define UNDO_START 1000
 #define N_SEMS (WORKERS + 1)
@@ -36,6 +40,7 @@
 #define MODE_OWN(own, life) (0600u | ((unsigned)(life) & 3) << 4 | (unsigned)(own))
 #define KEY_SHARED 0x5000
 #define KEY_OWN 0x6000
+#define KEY_HALF 0x7000
 #define SHARED_FD 60
 /* A control call must be through by then: a daemon that is away, restarts, a busy machine. */
 #define PATIENCE_MS "60000"
@@ -58,7 +63,8 @@ struct book {
 struct shared {
 	_Atomic bool finish;
 	int set, queue, segment;
-	struct book books[WORKERS];
+	struct book books[ALL];
+	struct half_book halves[KEEPERS];
 };
 
 struct note {
@@ -69,20 +75,11 @@ struct note {
 static struct shared *shared;
 static struct book *book;
 static int own;
-static uint64_t random_state;
-static pid_t daemon_pid, workers[WORKERS];
+static pid_t daemon_pid, workers[ALL];
 static char dir[PATH_MAX];
 static int n_kills, n_worker_kills, n_away, n_stuck;
+static int n_all = WORKERS;
 static int next_away = 5;
-
-static uint32_t below(uint32_t n)
-{
-	uint64_t z = random_state += 0x9e3779b97f4a7c15ull;
-
-	z = (z ^ (z >> 30)) * 0xbf58476d1ce4e5b9ull;
-	z = (z ^ (z >> 27)) * 0x94d049bb133111ebull;
-	return (uint32_t)((z ^ (z >> 31)) >> 32) % n;
-}
 
 /* --- in a worker ---------------------------------------------------------------------------------- */
 
@@ -114,7 +111,7 @@ static void add(int num, int delta, int flags)
 static void work_sem(void)
 {
 	int value = atomic_load(&book->added);
-	int delta = value > 100 ? -value : 1 + (int)below(5);
+	int delta = value > 100 ? -value : 1 + (int)chaos_below(5);
 
 	atomic_store(&book->added_begun, value + delta);
 	add(own, delta, 0);
@@ -123,7 +120,7 @@ static void work_sem(void)
 		problem("semaphore %d is %d, not %d", own, semctl(shared->set, own, GETVAL),
 			value + delta);
 	add(UNDO, -1, SEM_UNDO);
-	if (below(100) == 0)
+	if (chaos_below(100) == 0)
 		chaos_nap(MS / 4); /* so that many are killed just here */
 	add(UNDO, 1, SEM_UNDO);
 }
@@ -238,9 +235,9 @@ static void work_fork(void)
 		problem("shmat of the shared segment: %s", strerror(errno));
 	pid = fork();
 	if (pid == 0) {
-		switch (below(3)) {
+		switch (chaos_below(3)) {
 		case 0:
-			(void)snprintf(number, sizeof(number), "%u", below(20));
+			(void)snprintf(number, sizeof(number), "%u", chaos_below(20));
 			(void)execl("/proc/self/exe", "nap", number, (char *)NULL);
 			_exit(97);
 		case 1:
@@ -251,7 +248,7 @@ static void work_fork(void)
 		}
 	}
 	check(pid, "fork");
-	(void)below(3); /* not what the child chose */
+	(void)chaos_below(3); /* not what the child chose */
 	check(waitpid(pid, NULL, 0), "waitpid");
 	check(shmdt(memory), "shmdt of the shared segment");
 }
@@ -304,7 +301,7 @@ static void work(void)
 	uint64_t begin_ns = chaos_now_ns();
 	uint64_t took_ns;
 
-	switch (own < N_FREE ? 9 : below(10)) {
+	switch (own < N_FREE ? 9 : chaos_below(10)) {
 	case 0:
 		work_segment(true);
 		break;
@@ -318,16 +315,16 @@ static void work(void)
 		work_fork();
 		break;
 	default:
-		for (uint32_t n = below(200); n > 0; n--) {
+		for (uint32_t n = chaos_below(200); n > 0; n--) {
 			work_sem();
 			work_send();
-			if (below(2))
+			if (chaos_below(2))
 				while (work_receive())
 					continue;
 		}
 		return;
 	}
-	if (below(8) == 0)
+	if (chaos_below(8) == 0)
 		check_private();
 	took_ns = chaos_now_ns() - begin_ns;
 	if (took_ns > atomic_load(&book->slowest_ns))
@@ -352,7 +349,7 @@ static int worker_main(int number, uint64_t seed)
 {
 	own = number;
 	book = &shared->books[own];
-	random_state = seed;
+	chaos_seed(seed);
 	(void)prctl(PR_SET_PDEATHSIG, SIGKILL);
 	atomic_fetch_add(&book->lives, 1);
 	/* The daemon answers in order: what the last one had asked for is done or lost by then. */
@@ -364,6 +361,25 @@ static int worker_main(int number, uint64_t seed)
 	while (work_receive())
 		continue;
 	check_private();
+	return 0;
+}
+
+/* Is never killed, as his users are. */
+static int keeper_main(int number, uint64_t seed)
+{
+	struct half half = {
+		.book = &shared->halves[number - WORKERS],
+		.finish = &shared->finish,
+		.dir = getenv("USYSV_DIR"),
+		.uid = HALF_UID + (uint32_t)number,
+		.key = KEY_HALF + 2 * number,
+		.problem = problem,
+	};
+
+	book = &shared->books[number];
+	chaos_seed(seed);
+	(void)prctl(PR_SET_PDEATHSIG, SIGKILL);
+	half_keep(&half);
 	return 0;
 }
 
@@ -475,7 +491,7 @@ static bool daemon_start(void)
 {
 	char path[PATH_MAX + 16], ready[16];
 	struct pollfd poll_fd = {.events = POLLIN};
-	bool is_killed = n_kills > 0 && below(4) == 0;
+	bool is_killed = n_kills > 0 && chaos_below(4) == 0;
 	char byte = 0;
 	int fds[2];
 
@@ -494,7 +510,7 @@ static bool daemon_start(void)
 	poll_fd.fd = fds[0];
 	/* Some are killed at their start, too: before they are ready or just then. */
 	if (is_killed) {
-		chaos_nap(below(8000) * 1000);
+		chaos_nap(chaos_below(8000) * 1000);
 		(void)kill(daemon_pid, SIGKILL);
 		n_kills++;
 	}
@@ -516,7 +532,7 @@ static pid_t start(const char *what, int number)
 	pid_t pid;
 
 	(void)snprintf(text[0], sizeof(text[0]), "%d", number);
-	(void)snprintf(text[1], sizeof(text[1]), "%u", below(UINT32_MAX));
+	(void)snprintf(text[1], sizeof(text[1]), "%u", chaos_below(UINT32_MAX));
 	(void)fflush(stdout);
 	pid = fork();
 	if (pid == 0) {
@@ -538,7 +554,7 @@ static bool run(const char *what)
 
 static void look_after_workers(bool may_restart)
 {
-	for (int i = 0; i < WORKERS; i++) {
+	for (int i = 0; i < n_all; i++) {
 		struct book *one = &shared->books[i];
 		int status = 0;
 
@@ -552,7 +568,7 @@ static void look_after_workers(bool may_restart)
 			workers[i] = 0;
 		}
 		if (workers[i] == 0 && may_restart)
-			workers[i] = start("worker", i);
+			workers[i] = start(i < WORKERS ? "worker" : "keeper", i);
 	}
 }
 
@@ -597,7 +613,7 @@ static void stay_away(void)
 
 static void kill_worker(int first)
 {
-	int i = first + (int)below((uint32_t)(WORKERS - first));
+	int i = first + (int)chaos_below((uint32_t)(WORKERS - first));
 
 	if (workers[i] > 0)
 		(void)kill(workers[i], SIGKILL);
@@ -614,13 +630,13 @@ static void kill_daemon(void)
 	(void)kill(daemon_pid, SIGKILL);
 	(void)waitpid(daemon_pid, NULL, 0);
 	n_kills++;
-	if (below(3) == 0)
+	if (chaos_below(3) == 0)
 		kill_worker(N_FREE);
 	if (is_away) {
 		stay_away();
 		next_away = n_kills + 12;
-	} else if (below(3) == 0) {
-		chaos_nap(below(20) * MS);
+	} else if (chaos_below(3) == 0) {
+		chaos_nap(chaos_below(20) * MS);
 	}
 	for (int tries = 0; !daemon_start(); tries++) {
 		if (tries > 50)
@@ -631,9 +647,9 @@ static void kill_daemon(void)
 static void storm(int kills)
 {
 	while (n_kills < kills && chaos_wrongs() < 10) {
-		chaos_nap(below(40) * MS + below(1000) * 1000);
+		chaos_nap(chaos_below(40) * MS + chaos_below(1000) * 1000);
 		look_after_workers(true);
-		if (below(5) == 0 && n_kills < next_away)
+		if (chaos_below(5) == 0 && n_kills < next_away)
 			kill_worker(0);
 		kill_daemon();
 	}
@@ -664,11 +680,11 @@ static bool finish(void)
 	while (is_alive && chaos_now_ns() < end_ns) {
 		is_alive = false;
 		look_after_workers(false);
-		for (int i = 0; i < WORKERS; i++)
+		for (int i = 0; i < n_all; i++)
 			is_alive = is_alive || workers[i] > 0;
 		chaos_nap(5 * MS);
 	}
-	for (int i = 0; i < WORKERS; i++)
+	for (int i = 0; i < n_all; i++)
 		if (workers[i] > 0)
 			(void)kill(workers[i], SIGKILL);
 	return !is_alive;
@@ -686,16 +702,9 @@ static bool share(bool is_new)
 	return shared != MAP_FAILED;
 }
 
-static uint64_t from_environment(const char *name, uint64_t otherwise)
-{
-	const char *text = getenv(name);
-
-	return text && *text ? strtoull(text, NULL, 0) : otherwise;
-}
-
 static int report(uint64_t begin_ns, bool hangs)
 {
-	uint64_t n_control = 0, slowest_ns = 0;
+	uint64_t n_control = 0, n_stead = 0, slowest_ns = 0;
 	char name[120];
 	bool is_ok;
 
@@ -704,10 +713,12 @@ static int report(uint64_t begin_ns, bool hangs)
 		if (atomic_load(&shared->books[i].slowest_ns) > slowest_ns)
 			slowest_ns = atomic_load(&shared->books[i].slowest_ns);
 	}
+	for (int i = 0; i < KEEPERS; i++)
+		n_stead += atomic_load(&shared->halves[i].n_calls);
 	is_ok = run("end");
 	check_files("objects", 3);
 	check_files("ledgers", 1); /* the spare one, for a full file system */
-	for (int i = 0; i < WORKERS; i++)
+	for (int i = 0; i < n_all; i++)
 		if (atomic_load(&shared->books[i].problem))
 			chaos_wrong("worker %d, in the end: %s", i, shared->books[i].text);
 	is_ok = is_ok && chaos_wrongs() == 0;
@@ -720,17 +731,25 @@ static int report(uint64_t begin_ns, bool hangs)
 	chaos_result("storm-daemon: nobody hangs", !hangs);
 	(void)snprintf(name, sizeof(name), "storm-daemon: away %d times, semop, msgsnd and msgrcv go on", n_away);
 	chaos_result(name, n_stuck == 0);
+	(void)snprintf(name, sizeof(name), "storm-daemon: %llu calls in somebody's stead, each done once",
+		       (unsigned long long)n_stead);
+	if (n_all == ALL)
+		chaos_result(name, is_ok);
+	else
+		chaos_result("storm-daemon: calls in somebody's stead # SKIP not root", true);
 	return is_ok && !hangs && n_stuck == 0 ? 0 : 1;
 }
 
 static int parent_main(void)
 {
 	uint64_t begin_ns = chaos_now_ns();
-	int kills = (int)from_environment("KILLS", getenv("USYSV_LONG") ? 2000 : 50);
+	int kills = (int)chaos_environment("KILLS", getenv("USYSV_LONG") ? 2000 : 50);
 	bool hangs;
 
-	random_state = from_environment("SEED", begin_ns ^ (uint64_t)getpid() << 32);
-	printf("# storm-daemon: SEED=%llu KILLS=%d\n", (unsigned long long)random_state, kills);
+	uint64_t seed = chaos_environment("SEED", begin_ns ^ (uint64_t)getpid() << 32);
+
+	chaos_seed(seed);
+	printf("# storm-daemon: SEED=%llu KILLS=%d\n", (unsigned long long)seed, kills);
 	(void)snprintf(dir, sizeof(dir), "%s", "/dev/shm/usysv-storm-XXXXXX");
 	if (!mkdtemp(dir) || !share(true)) {
 		perror("storm-daemon");
@@ -738,6 +757,8 @@ static int parent_main(void)
 	}
 	(void)setenv("USYSV_DIR", dir, 1);
 	(void)setenv("USYSV_TIMEOUT_MS", PATIENCE_MS, 1);
+	if (geteuid() == 0)
+		n_all = ALL;
 	if (!daemon_start() || !run("begin"))
 		give_up("the namespace cannot be made");
 	look_after_workers(true);
@@ -768,6 +789,8 @@ int main(int argc, char **argv)
 		return 95;
 	if (strcmp(argv[1], "worker") == 0)
 		return worker_main(atoi(argv[2]), strtoull(argv[3], NULL, 10));
+	if (strcmp(argv[1], "keeper") == 0)
+		return keeper_main(atoi(argv[2]), strtoull(argv[3], NULL, 10));
 	if (strcmp(argv[1], "begin") == 0)
 		return begin_main();
 	return strcmp(argv[1], "away") == 0 ? away_main() : end_main();

@@ -92,7 +92,10 @@ bool wire_map_ledger(struct wire *wire)
 	if (fd < 0 || map_file(fd, ledger_size(), true, &base) < 0)
 		return false;
 	(void)close(fd);
-	return ledger_bind(&wire->ledger, base, ledger_size()) == 0;
+	if (ledger_bind(&wire->ledger, base, ledger_size()) != 0)
+		return false;
+	ledger_speak(&wire->ledger);
+	return true;
 }
 
 bool wire_send(struct wire *wire, struct proto_message *message)

@@ -14,7 +14,9 @@
 #define MODEL_SEMS_MAX 64u
 #define MODEL_CLIENTS_MAX 16u
 #define MODEL_SLEEPERS_MAX 96u
+#ifndef MODEL_OPS_MAX
 #define MODEL_OPS_MAX 500u
+#endif
 
 #define MODEL_PLACE_NONE UINT32_MAX
 

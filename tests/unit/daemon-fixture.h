@@ -270,7 +270,8 @@ static inline void wire_map_ledger(const struct fixture *fixture, struct wire *w
 	assert_int_equal(ledger_bind(&wire->ledger, base, ledger_size()), 0);
 }
 
-static inline struct wire wire_open(const struct fixture *fixture)
+/* Welcome, with what is attached by inheritance not noted yet. */
+static inline struct wire wire_join(const struct fixture *fixture)
 {
 	struct proto_message welcome = {0};
 	struct wire wire;
@@ -284,6 +285,14 @@ static inline struct wire wire_open(const struct fixture *fixture)
 	assert_true(welcome.welcome.nonce == registry_nonce(&fixture->registry));
 	wire.client = welcome.welcome.client;
 	wire_map_ledger(fixture, &wire);
+	return wire;
+}
+
+static inline struct wire wire_open(const struct fixture *fixture)
+{
+	struct wire wire = wire_join(fixture);
+
+	ledger_speak(&wire.ledger);
 	return wire;
 }
 

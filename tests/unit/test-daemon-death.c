@@ -205,6 +205,83 @@ static void child_of_one_killed_inside_fork_counts(void **state)
 	wire_close(&wire);
 }
 
+/* Notes one attachment, as if it had inherited more; the other has none left and has noted that. */
+static void note_some(const struct fixture *fixture, int32_t id)
+{
+	struct wire wire = wire_join(fixture);
+	uint32_t entry = 0;
+
+	assert_int_equal(ledger_attach_begin(&wire.ledger, id, 4096, clock_now_ns(), &entry), 0);
+	ledger_attach_end(&wire.ledger, entry, 4096);
+}
+
+static void note_none(const struct fixture *fixture, int32_t id)
+{
+	(void)wire_open(fixture);
+	(void)id;
+}
+
+/* Attaches, and forks one that inherits that and becomes a client. */
+static void attach_and_fork_a_client(const struct fixture *fixture, int32_t id, child_work *work)
+{
+	struct wire wire = wire_open(fixture);
+	uint32_t row = 0;
+	pid_t child;
+
+	attach(fixture, &wire, id);
+	assert_int_equal(ledger_fork_begin(&wire.ledger, &row), 0);
+	fifo_pair_close(&wire.pair);
+	child = child_begin(fixture, work, id);
+	ledger_fork_end(&wire.ledger, row, (uint32_t)child, clock_now_ns());
+}
+
+static void attach_and_fork_one_that_notes_some(const struct fixture *fixture, int32_t id)
+{
+	attach_and_fork_a_client(fixture, id, note_some);
+}
+
+static void attach_and_fork_one_that_notes_none(const struct fixture *fixture, int32_t id)
+{
+	attach_and_fork_a_client(fixture, id, note_none);
+}
+
+static void child_that_has_not_noted_everything_is_counted_once(void **state)
+{
+	struct fixture *fixture = *state;
+	struct wire wire = wire_open(fixture);
+	int32_t id = wire_create(&wire, IPC_KIND_SHM, 4096, 0600);
+	pid_t parent = child_begin(fixture, attach_and_fork_one_that_notes_some, id);
+
+	/* By its list of mappings, and not by what it has noted so far. */
+	assert_int_equal(wire_attached(&wire, id), 2);
+	assert_int_equal(wire_attached(&wire, id), 2);
+	child_end(parent);
+	wire_close(&wire);
+}
+
+static void child_that_has_nothing_is_looked_at_once(void **state)
+{
+	struct fixture *fixture = *state;
+	struct wire wire = wire_open(fixture), of_parent = {0};
+	int32_t id = wire_create(&wire, IPC_KIND_SHM, 4096, 0600);
+	pid_t parent = child_begin(fixture, attach_and_fork_one_that_notes_none, id);
+	struct registry_client known;
+	uint32_t pid = 0;
+
+	assert_true(registry_find_pid(&fixture->registry, (uint32_t)parent, &known));
+	of_parent.client = known.client;
+	wire_map_ledger(fixture, &of_parent);
+	assert_true(ledger_child_read(&of_parent.ledger, 0, &pid));
+	assert_int_not_equal(pid, 0);
+	/* What its list of mappings would say does not matter any more: it speaks for itself. */
+	assert_int_equal(wire_attached(&wire, id), 1);
+	assert_true(ledger_child_read(&of_parent.ledger, 0, &pid));
+	assert_int_equal(pid, 0);
+	map_close(of_parent.ledger.base, of_parent.ledger.size);
+	child_end(parent);
+	wire_close(&wire);
+}
+
 static void process_that_only_holds_the_lock_keeps_a_segment(void **state)
 {
 	struct fixture *fixture = *state;
@@ -504,6 +581,8 @@ int main(int argc, char **argv)
 		T(killed_client_s_attachments_end_and_a_removed_segment_goes),
 		T(silent_child_counts_also_after_its_parent_died),
 		T(child_of_one_killed_inside_fork_counts),
+		T(child_that_has_not_noted_everything_is_counted_once),
+		T(child_that_has_nothing_is_looked_at_once),
 		T(process_that_only_holds_the_lock_keeps_a_segment),
 		T(exec_ends_attachments_and_keeps_adjustments),
 		T(new_image_has_the_old_identity_and_adjustments_but_no_attachments),

@@ -55,7 +55,7 @@ static void assert_sum(int32_t shmid, uint32_t n, uint64_t attach_ns, uint64_t d
 {
 	struct ledger_sum sum;
 
-	ledger_sum(&ledger, shmid, false, &sum);
+	ledger_sum(&ledger, shmid, &sum);
 	assert_int_equal(sum.n_attached, n);
 	assert_int_equal(sum.attach_ns, attach_ns);
 	assert_int_equal(sum.attach_pid, attach_ns != 0 ? PID : 0);
@@ -174,25 +174,6 @@ static void later_attach_detached_first_keeps_its_stamp(void **state)
 	assert_int_equal(entries_known(), 2);
 }
 
-static void folding_frees_the_entry_and_hands_its_stamps_over_once(void **state)
-{
-	struct ledger_sum sum;
-
-	(void)state;
-	(void)attach(SHM_A, 0x1000, 10);
-	detach(0x1000, 20);
-	ledger_sum(&ledger, SHM_C, true, &sum);
-	ledger_sum(&ledger, SHM_A, true, &sum);
-	assert_int_equal(sum.n_attached, 0);
-	assert_int_equal(sum.attach_ns, 10);
-	assert_int_equal(sum.attach_pid, PID);
-	assert_int_equal(sum.detach_ns, 20);
-	assert_int_equal(sum.detach_pid, PID);
-	assert_sum(SHM_A, 0, 0, 0);
-	assert_int_equal(attach(SHM_C, 0x2000, 30), 0);
-	assert_sum(SHM_C, 1, 30, 0);
-}
-
 static void attach_and_detach_again_and_again_use_few_entries(void **state)
 {
 	(void)state;
@@ -297,7 +278,7 @@ static void reaped_child_detaches_what_it_inherited(void **state)
 	assert_false(ledger_child_reaped(&ledger, 0, 30));
 	assert_false(ledger_child_reaped(&ledger, UINT32_MAX, 30));
 	assert_true(ledger_child_reaped(&ledger, 99, 30));
-	ledger_sum(&ledger, SHM_A, false, &sum);
+	ledger_sum(&ledger, SHM_A, &sum);
 	assert_int_equal(sum.n_attached, 1);
 	assert_int_equal(sum.detach_ns, 30);
 	assert_int_equal(sum.detach_pid, 99);
@@ -308,7 +289,7 @@ static void reaped_child_detaches_what_it_inherited(void **state)
 	assert_int_equal(pid, 0);
 	/* A detach of the owner comes after and takes the stamp over. */
 	detach(0x1000, 40);
-	ledger_sum(&ledger, SHM_A, false, &sum);
+	ledger_sum(&ledger, SHM_A, &sum);
 	assert_int_equal(sum.detach_ns, 40);
 	assert_int_equal(sum.detach_pid, PID);
 }
@@ -324,7 +305,7 @@ static void reaped_child_stamps_what_was_detached_since_the_fork(void **state)
 	ledger_fork_end(&ledger, row, 99, 20);
 	detach(0x1000, 25);
 	assert_true(ledger_child_reaped(&ledger, 99, 30));
-	ledger_sum(&ledger, SHM_A, true, &sum);
+	ledger_sum(&ledger, SHM_A, &sum);
 	assert_int_equal(sum.n_attached, 0);
 	assert_int_equal(sum.attach_ns, 20);
 	assert_int_equal(sum.detach_ns, 30);
@@ -468,7 +449,6 @@ int main(void)
 		LEDGER_TEST(attach_undone_leaves_no_trace),
 		LEDGER_TEST(detach_counts_down_and_is_stamped),
 		LEDGER_TEST(later_attach_detached_first_keeps_its_stamp),
-		LEDGER_TEST(folding_frees_the_entry_and_hands_its_stamps_over_once),
 		LEDGER_TEST(attach_and_detach_again_and_again_use_few_entries),
 		LEDGER_TEST(table_fills_to_its_end_and_serves_every_detach),
 		LEDGER_TEST(ids_that_share_an_index_do_not_mix),

@@ -4,7 +4,9 @@
  * A daemon that is killed is followed by one that is asked again.  However often that happens, a call is done
  * once: at its n-th access, for every n, it is left for ever and then asked for again until it is done,
  * looked at once more, and ended, which is left at every step as well.  Or the client dies before it has
- * ended it: then a message is back in its place and what was granted is handed back.
+ * ended it: then a message is back in its place and what was granted is handed back.  And what a killed daemon
+ * held in the file the next one takes back, killed while it does or not: the asker lives on, and has nothing there
+ * but what stands.
  */
 #include "test.h"
 
@@ -159,6 +161,7 @@ static void set_a_dies(void)
 	struct wakes wakes;
 	int outcome;
 
+	semset_stead_recover(&set);
 	do {
 		SET_CALL(outcome, semset_recover(&set, &actor, &wakes));
 	} while (outcome == SEMSET_MORE);
@@ -300,6 +303,97 @@ static void what_may_not_begin_is_not_done(void **state)
 	set_deinit();
 }
 
+/* Two records, and no adjustment, which would stay. */
+static int set_long_op(void)
+{
+	static const struct abi_sembuf ops[] = { { 0, -1, 0 }, { 1, 2, 0 }, { 2, 0, 0 },
+						 { 1, -1, 0 }, { 2, 1, 0 }, { 2, -1, 0 } };
+	const struct actor actor = actor_of(A);
+	struct wakes wakes;
+	int outcome;
+
+	SET_CALL(outcome, semset_stead_op(&set, &actor, &asks, ops, ARRAY_SIZE(ops), &wakes));
+	return outcome;
+}
+
+static int set_next_daemon(void)
+{
+	semset_stead_recover(&set);
+	return 0;
+}
+
+/* The daemon is killed at step n of call, the next one in its beginning, the one after it begins. */
+static bool set_killed_at(unsigned int n, int (*call)(void))
+{
+	bool is_killed = killed_at(n, call);
+
+	(void)killed_at(n, set_next_daemon);
+	(void)set_next_daemon();
+	assert_false(semset_holds(&set, ACTOR_DAEMON));
+	return is_killed;
+}
+
+static void set_holds_nothing(void)
+{
+	const struct actor actor = actor_of(A);
+
+	assert_false(semset_holds(&set, actor.client));
+	assert_true(semset_verify(&set));
+}
+
+static void set_call_leaves_nothing(int (*call)(void), uint32_t n_to_grant)
+{
+	bool is_killed = true;
+
+	for (unsigned int n = 1; is_killed && n < STEPS_MAX; n++) {
+		uint32_t value;
+
+		set_init((const uint16_t[]){ 1 - (uint16_t)n_to_grant, 0, 0 });
+		is_killed = set_killed_at(n, call);
+		/* It happened, or stands, or has left no trace. */
+		assert_int_equal(semset_get_value(&set, 1, &value), 0);
+		if (value == 0 && n_to_grant == 0)
+			set_holds_nothing();
+		if (n_to_grant > 0) {
+			assert_int_equal(call(), SEMSET_WAITING);
+			add(0, 1);
+		}
+		assert_int_equal(call(), SEMSET_DONE);
+		is_killed = set_killed_at(n, set_end) || is_killed;
+		(void)set_end();
+		set_holds_nothing();
+		set_deinit();
+	}
+	assert_false(is_killed);
+}
+
+static void what_a_killed_daemon_held_in_a_set_comes_back(void **state)
+{
+	(void)state;
+	set_call_leaves_nothing(set_long_op, 0);
+	set_call_leaves_nothing(set_long_op, 1);
+	set_call_leaves_nothing(set_assign, 0);
+}
+
+/* The asker gives up while no daemon is there, and does not ask again. */
+static void what_was_taken_out_in_a_set_leaves_nothing(void **state)
+{
+	bool is_killed = true;
+
+	(void)state;
+	for (unsigned int n = 1; is_killed && n < STEPS_MAX; n++) {
+		set_init((const uint16_t[]){ 0, 0, 0 });
+		assert_int_equal(set_long_op(), SEMSET_WAITING);
+		asks.may_wait = false;
+		is_killed = set_killed_at(n, set_long_op);
+		assert_int_equal(set_long_op(), SEMSET_BLOCKED);
+		asks.may_wait = true;
+		set_holds_nothing();
+		set_deinit();
+	}
+	assert_false(is_killed);
+}
+
 /* --- queues ------------------------------------------------------------------------------------- */
 
 static uint8_t received[TEXT_SIZE];
@@ -352,12 +446,23 @@ static int queue_end(void)
 	return outcome;
 }
 
+static int queue_next_daemon(void)
+{
+	const struct actor actor = { .client = ACTOR_DAEMON, .hint = ACTOR_HINT_NONE };
+	struct wakes wakes;
+	int outcome;
+
+	FIXTURE_CALL(&fixture.queue, outcome, msgq_stead_recover(&fixture.queue, &actor, &wakes));
+	return outcome;
+}
+
 static void queue_a_dies(void)
 {
 	const struct actor actor = actor_of(A);
 	struct wakes wakes;
 	int outcome;
 
+	assert_int_equal(queue_next_daemon(), MSGQ_DONE);
 	FIXTURE_CALL(&fixture.queue, outcome, msgq_recover(&fixture.queue, &actor, &wakes));
 	assert_int_equal(outcome, MSGQ_DONE);
 	assert_false(msgq_holds(&fixture.queue, actor.client));
@@ -519,6 +624,103 @@ static void blocked_receive_is_taken_out_anywhere(void **state)
 	assert_false(is_killed);
 }
 
+/* As set_killed_at(). */
+static bool queue_killed_at(unsigned int n, int (*call)(void))
+{
+	bool is_killed = killed_at(n, call);
+
+	(void)killed_at(n, queue_next_daemon);
+	assert_int_equal(queue_next_daemon(), MSGQ_DONE);
+	assert_false(msgq_holds(&fixture.queue, ACTOR_DAEMON));
+	return is_killed;
+}
+
+static void queue_holds_nothing(void)
+{
+	const struct actor actor = actor_of(A);
+
+	assert_false(msgq_holds(&fixture.queue, actor.client));
+	assert_true(msgq_verify(&fixture.queue));
+}
+
+static void what_a_killed_daemon_held_in_a_queue_comes_back(void **state)
+{
+	static int (*const calls[])(void) = { queue_send, queue_receive };
+
+	(void)state;
+	for (size_t i = 0; i < ARRAY_SIZE(calls); i++) {
+		bool is_killed = true;
+
+		for (unsigned int n = 1; is_killed && n < STEPS_MAX; n++) {
+			struct msgq_stat stat;
+
+			fixture_init(&fixture, QBYTES);
+			put(4);
+			is_killed = queue_killed_at(n, calls[i]);
+			/* It happened, or has left no trace. */
+			msgq_get_stat(&fixture.queue, &stat);
+			if (stat.qnum == 1)
+				queue_holds_nothing();
+			assert_int_equal(calls[i](), MSGQ_DONE);
+			is_killed = queue_killed_at(n, queue_end) || is_killed;
+			assert_int_equal(queue_end(), MSGQ_DONE);
+			queue_holds_nothing();
+			fixture_deinit(&fixture);
+		}
+		assert_false(is_killed);
+	}
+}
+
+static void what_was_blocked_in_a_queue_leaves_nothing(void **state)
+{
+	bool is_killed = true;
+
+	(void)state;
+	for (unsigned int n = 1; is_killed && n < STEPS_MAX; n++) {
+		fixture_init(&fixture, QBYTES);
+		is_killed = queue_killed_at(n, queue_receive);
+		assert_int_equal(queue_receive(), MSGQ_WAITING);
+		asks.may_wait = false;
+		is_killed = queue_killed_at(n, queue_receive) || is_killed;
+		assert_int_equal(queue_receive(), MSGQ_BLOCKED);
+		asks.may_wait = true;
+		queue_holds_nothing();
+		for (uint32_t i = 0; i < QBYTES / TEXT_SIZE; i++)
+			put(9);
+		is_killed = queue_killed_at(n, queue_send) || is_killed;
+		assert_int_equal(queue_send(), MSGQ_BLOCKED);
+		queue_holds_nothing();
+		fixture_deinit(&fixture);
+	}
+	assert_false(is_killed);
+}
+
+/* IPC_SET is made under the daemon's own identity, too. */
+static int queue_set(void)
+{
+	const struct actor actor = { .client = ACTOR_DAEMON, .hint = ACTOR_HINT_NONE };
+	struct wakes wakes;
+	int outcome;
+
+	FIXTURE_CALL(&fixture.queue, outcome, msgq_set(&fixture.queue, &actor, QBYTES / 2, &wakes));
+	return outcome;
+}
+
+static void what_a_killed_ipc_set_held_comes_back(void **state)
+{
+	bool is_killed = true;
+
+	(void)state;
+	for (unsigned int n = 1; is_killed && n < STEPS_MAX; n++) {
+		fixture_init(&fixture, QBYTES);
+		is_killed = queue_killed_at(n, queue_set);
+		assert_int_equal(queue_set(), MSGQ_DONE);
+		queue_holds_nothing();
+		fixture_deinit(&fixture);
+	}
+	assert_false(is_killed);
+}
+
 static void too_long_a_message_stays(void **state)
 {
 	uint8_t text[TEXT_SIZE + 1] = { 0 };
@@ -548,6 +750,11 @@ int main(void)
 		cmocka_unit_test(blocked_receive_gets_what_is_sent),
 		cmocka_unit_test(blocked_receive_is_taken_out_anywhere),
 		cmocka_unit_test(too_long_a_message_stays),
+		cmocka_unit_test(what_a_killed_daemon_held_in_a_set_comes_back),
+		cmocka_unit_test(what_was_taken_out_in_a_set_leaves_nothing),
+		cmocka_unit_test(what_a_killed_daemon_held_in_a_queue_comes_back),
+		cmocka_unit_test(what_was_blocked_in_a_queue_leaves_nothing),
+		cmocka_unit_test(what_a_killed_ipc_set_held_comes_back),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
