@@ -6,7 +6,9 @@
  *   0 1 2  send: type 1 + n % 4, size          3  the same, may sleep
  *   4 5    receive: type n % 9 - 4, size; 64 NOERROR, 128 EXCEPT of the type's byte   6  may sleep
  *   7 8    a sleeper looks again, leaves: which
- *   9      MSG_COPY: position, size            10 IPC_SET: qbytes         11 death
+ *   9      MSG_COPY: position, size            10 IPC_SET: qbytes
+ *   11     death; if the next byte is 128 or more in the client's stead, by that % 4: 0 send: type, size,
+ *          1 2 receive: as above, 3 end; number 1 + it / 4 % 4; 16: may not begin; 32: may not wait
  *   12     IPC_RMID, if the next byte is 0; storage is given back, if it is odd; settle otherwise
  *   13     everything that reads; maps the file anew, as it is then
  *   14     word W (16 bits) of area A becomes V (hooks.h)
@@ -114,14 +116,20 @@ static void call_send(struct fuzz_input *input, const struct actor *actor, bool 
 	slept(place, false, &want);
 }
 
-static void call_receive(struct fuzz_input *input, const struct actor *actor, bool sleeps)
+static struct msgq_want want_next(struct fuzz_input *input)
 {
 	uint8_t code = fuzz_u8(input);
-	const struct msgq_want want = {
+
+	return (struct msgq_want){
 		.type = (code & 63) % 9 - 4,
 		.size = size_next(input),
 		.flags = (code & 64 ? ABI_MSG_NOERROR : 0) | (code & 128 ? ABI_MSG_EXCEPT : 0),
 	};
+}
+
+static void call_receive(struct fuzz_input *input, const struct actor *actor, bool sleeps)
+{
+	const struct msgq_want want = want_next(input);
 	uint32_t place = place_free(), n = 0;
 	struct msgq_sleeper sleeper;
 	struct wakes wakes = { 0 };
@@ -212,6 +220,33 @@ static int call_trim(const struct actor *actor)
 	return outcome;
 }
 
+static int call_stead(struct fuzz_input *input, const struct actor *client, uint8_t byte)
+{
+	const struct stead stead = { 1 + byte / 4 % 4, !(byte & 16), !(byte & 32) };
+	struct actor actor = *client;
+	struct msgq_want want = { 0 };
+	struct wakes wakes = { 0 };
+	uint64_t size = 0;
+	uint32_t n = 0;
+	int64_t type;
+	int outcome;
+
+	actor.hint = MSGQ_HINT_NONE;
+	if (byte % 4 != 3)
+		want = want_next(input);
+	do
+		outcome = byte % 4 == 0 ? msgq_stead_send(&queue, &actor, &stead, 1 + (want.type & 3), text,
+							  want.size, &wakes)
+			  : byte % 4 == 3
+				  ? msgq_stead_end(&queue, &actor, stead.number, &wakes)
+				  : msgq_stead_receive(&queue, &actor, &stead, &want, text, &size, &type,
+						       &wakes);
+	while (again(outcome, &n));
+	check(outcome, &wakes);
+	FUZZ_ASSERT(outcome != MSGQ_DONE || size <= want.size);
+	return outcome;
+}
+
 static void call_others(struct fuzz_input *input, const struct actor *actor, uint8_t which)
 {
 	uint8_t byte = fuzz_u8(input);
@@ -229,6 +264,8 @@ static void call_others(struct fuzz_input *input, const struct actor *actor, uin
 		outcome = msgq_extend(&queue, file_size, queue.layout.qbytes_max + byte * 8u);
 	} else if (which == 12 && byte % 2 == 1) {
 		outcome = call_trim(actor);
+	} else if (which == 11 && byte >= 128) {
+		outcome = call_stead(input, actor, byte);
 	} else {
 		do
 			outcome = which == 10	? msgq_set(&queue, actor, byte * 4u, &wakes)
@@ -240,7 +277,7 @@ static void call_others(struct fuzz_input *input, const struct actor *actor, uin
 	FUZZ_SAY("%s of client %u, %u: outcome %d",
 		 which == 9    ? "copy"
 		 : which == 10 ? "set"
-		 : which == 11 ? "death"
+		 : which == 11 ? (byte < 128 ? "death" : "call in the stead")
 		 : which == 15 ? "more room"
 		 : byte == 0   ? "removal"
 		 : byte % 2    ? "trim"

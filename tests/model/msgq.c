@@ -15,6 +15,17 @@ void model_msgq_init(struct model_msgq *model, uint64_t qbytes, int64_t now_s)
 	model->stat.ctime_s = now_s;
 }
 
+void model_msgq_assign(struct model_msgq *model, const struct model_msgq *from)
+{
+	memcpy(model->messages, from->messages, from->n * sizeof(from->messages[0]));
+	memcpy(model->sleepers, from->sleepers, sizeof(from->sleepers));
+	model->n = from->n;
+	model->stat = from->stat;
+	model->clock = from->clock;
+	model->n_woken = from->n_woken;
+	model->removed = from->removed;
+}
+
 static bool matches(const struct msgq_want *want, int64_t type)
 {
 	if (want->type == 0)
@@ -26,7 +37,7 @@ static bool matches(const struct msgq_want *want, int64_t type)
 	return want->type == INT64_MIN || type <= -want->type;
 }
 
-static bool fits(const struct model_msgq *model, uint64_t size)
+bool model_msgq_fits(const struct model_msgq *model, uint64_t size)
 {
 	return size + model->stat.cbytes <= model->stat.qbytes &&
 	       model->stat.qnum + 1 <= model->stat.qbytes;
@@ -43,13 +54,19 @@ static void wake_senders(struct model_msgq *model)
 {
 	uint32_t i;
 
-	for (i = 0; i < MODEL_SLEEPERS_MAX; i++) {
+	for (i = 0; i < MODEL_PLACES_MAX; i++) {
 		struct model_sleeper *sleeper = &model->sleepers[i];
 
 		if (sleeper->used && !sleeper->receiver && sleeper->outcome == MSGQ_WAITING &&
-		    fits(model, sleeper->want.size))
+		    model_msgq_fits(model, sleeper->want.size))
 			end_sleep(model, sleeper, MSGQ_RETRY);
 	}
+}
+
+void model_msgq_settle(struct model_msgq *model)
+{
+	model->n_woken = 0;
+	wake_senders(model);
 }
 
 /* MSG-30, MSG-31: true if somebody took it. */
@@ -59,7 +76,7 @@ static bool hand_off(struct model_msgq *model, const struct model_message *messa
 		struct model_sleeper *oldest = NULL;
 		uint32_t i;
 
-		for (i = 0; i < MODEL_SLEEPERS_MAX; i++) {
+		for (i = 0; i < MODEL_PLACES_MAX; i++) {
 			struct model_sleeper *sleeper = &model->sleepers[i];
 
 			if (sleeper->used && sleeper->receiver && sleeper->outcome == MSGQ_WAITING &&
@@ -101,7 +118,7 @@ int model_msgq_send(struct model_msgq *model, const struct actor *actor,
 	model->n_woken = 0;
 	if (model->removed)
 		return MSGQ_E_REMOVED;
-	if (!fits(model, message->size))
+	if (!model_msgq_fits(model, message->size))
 		return MSGQ_BLOCKED;
 	copy.arrival = ++model->clock;
 	if (!hand_off(model, &copy, actor->now_s))
@@ -111,8 +128,15 @@ int model_msgq_send(struct model_msgq *model, const struct actor *actor,
 	return MSGQ_DONE;
 }
 
-int model_msgq_receive(struct model_msgq *model, const struct actor *actor,
-		       const struct msgq_want *want, struct model_message *ret_message)
+static void cut(struct model_message *message, const struct msgq_want *want)
+{
+	if (message->size > want->size)
+		message->size = (uint32_t)want->size;
+}
+
+/* The message as it was sent. */
+static int take_out(struct model_msgq *model, const struct actor *actor, const struct msgq_want *want,
+		    struct model_message *ret_message)
 {
 	uint32_t i, best = MODEL_MESSAGES_MAX;
 
@@ -131,8 +155,6 @@ int model_msgq_receive(struct model_msgq *model, const struct actor *actor,
 	if (model->messages[best].size > want->size && !(want->flags & ABI_MSG_NOERROR))
 		return MSGQ_E_2BIG;
 	*ret_message = model->messages[best];
-	if (ret_message->size > want->size)
-		ret_message->size = (uint32_t)want->size;
 	model->stat.qnum--;
 	model->stat.cbytes -= model->messages[best].size;
 	model->n--;
@@ -142,6 +164,16 @@ int model_msgq_receive(struct model_msgq *model, const struct actor *actor,
 	model->stat.rtime_s = actor->now_s;
 	wake_senders(model);
 	return MSGQ_DONE;
+}
+
+int model_msgq_receive(struct model_msgq *model, const struct actor *actor,
+		       const struct msgq_want *want, struct model_message *ret_message)
+{
+	int outcome = take_out(model, actor, want, ret_message);
+
+	if (outcome == MSGQ_DONE)
+		cut(ret_message, want);
+	return outcome;
 }
 
 void model_msgq_sleep(struct model_msgq *model, const struct actor *actor, uint32_t sleeper,
@@ -171,10 +203,79 @@ int model_msgq_end(struct model_msgq *model, uint32_t sleeper, bool cancel,
 		return MSGQ_BLOCKED;
 	if (s->outcome == MSGQ_DONE) {
 		*ret_message = s->handed;
-		if (ret_message->size > s->want.size)
-			ret_message->size = (uint32_t)s->want.size;
+		cut(ret_message, &s->want);
 	}
 	return s->outcome;
+}
+
+/* No outcome: nothing stands, the call is to be made. */
+#define BEGINS (-1)
+
+static int look_what_stands(struct model_msgq *model, const struct stead *stead, struct model_sleeper *s)
+{
+	model->n_woken = 0;
+	if (s->used && s->outcome == MSGQ_WAITING) {
+		s->used = stead->may_wait;
+		return s->used ? MSGQ_WAITING : MSGQ_BLOCKED;
+	}
+	if (s->used && s->outcome != MSGQ_RETRY)
+		return s->outcome;
+	s->used = false;
+	return stead->may_begin ? BEGINS : MSGQ_BLOCKED;
+}
+
+int model_msgq_stead_send(struct model_msgq *model, const struct actor *actor,
+			  const struct stead *stead, uint32_t place,
+			  const struct model_message *message)
+{
+	struct model_sleeper *s = &model->sleepers[place];
+	int outcome = look_what_stands(model, stead, s);
+
+	if (outcome == MSGQ_WAITING || outcome == MSGQ_BLOCKED)
+		return outcome;
+	if (outcome != BEGINS) /* a receiver's number is none for a sender */
+		return outcome == MSGQ_DONE && !s->receiver ? MSGQ_DONE : MSGQ_E_CORRUPT;
+	outcome = model_msgq_send(model, actor, message);
+	if (outcome == MSGQ_DONE)
+		*s = (struct model_sleeper){ .used = true, .client = actor->client, .outcome = outcome };
+	return outcome;
+}
+
+int model_msgq_stead_receive(struct model_msgq *model, const struct actor *actor,
+			     const struct stead *stead, uint32_t place, const struct msgq_want *want,
+			     struct model_message *ret_message)
+{
+	struct model_sleeper *s = &model->sleepers[place];
+	struct model_message message;
+	int outcome = look_what_stands(model, stead, s);
+
+	if (outcome == BEGINS) {
+		outcome = take_out(model, actor, want, &message);
+		if (outcome == MSGQ_DONE || (outcome == MSGQ_BLOCKED && stead->may_wait))
+			model_msgq_sleep(model, actor, place, true, want);
+		if (outcome == MSGQ_BLOCKED && stead->may_wait)
+			return MSGQ_WAITING;
+		if (outcome == MSGQ_DONE) {
+			s->handed = message;
+			s->outcome = MSGQ_DONE;
+		}
+	} else if (outcome == MSGQ_DONE && !s->receiver) {
+		s->used = false;
+		return MSGQ_E_CORRUPT;
+	} else if (outcome != MSGQ_WAITING && outcome != MSGQ_DONE) {
+		s->used = false;
+	}
+	if (outcome == MSGQ_DONE) {
+		*ret_message = s->handed;
+		cut(ret_message, want);
+	}
+	return outcome;
+}
+
+void model_msgq_stead_end(struct model_msgq *model, uint32_t place)
+{
+	model->n_woken = 0;
+	model->sleepers[place].used = false;
 }
 
 int model_msgq_copy(const struct model_msgq *model, int64_t position, uint64_t size_max,
@@ -198,7 +299,7 @@ void model_msgq_set(struct model_msgq *model, uint64_t qbytes, int64_t now_s)
 	model->stat.qbytes = qbytes;
 	model->stat.ctime_s = now_s;
 	wake_senders(model);
-	for (i = 0; i < MODEL_SLEEPERS_MAX; i++) {
+	for (i = 0; i < MODEL_PLACES_MAX; i++) {
 		struct model_sleeper *sleeper = &model->sleepers[i];
 
 		if (sleeper->used && sleeper->receiver && sleeper->outcome == MSGQ_WAITING)
@@ -212,7 +313,7 @@ void model_msgq_remove(struct model_msgq *model)
 
 	model->n_woken = 0;
 	model->removed = true;
-	for (i = 0; i < MODEL_SLEEPERS_MAX; i++) {
+	for (i = 0; i < MODEL_PLACES_MAX; i++) {
 		if (model->sleepers[i].used && model->sleepers[i].outcome == MSGQ_WAITING)
 			end_sleep(model, &model->sleepers[i], MSGQ_E_REMOVED);
 	}
@@ -223,7 +324,7 @@ void model_msgq_recover(struct model_msgq *model, const struct actor *dead)
 	uint32_t i;
 
 	model->n_woken = 0;
-	for (i = 0; i < MODEL_SLEEPERS_MAX; i++) {
+	for (i = 0; i < MODEL_PLACES_MAX; i++) {
 		if (model->sleepers[i].client == dead->client &&
 		    model->sleepers[i].outcome == MSGQ_WAITING)
 			model->sleepers[i].used = false;
@@ -231,10 +332,11 @@ void model_msgq_recover(struct model_msgq *model, const struct actor *dead)
 	for (;;) {
 		struct model_sleeper *oldest = NULL;
 
-		for (i = 0; i < MODEL_SLEEPERS_MAX; i++) {
+		for (i = 0; i < MODEL_PLACES_MAX; i++) {
 			struct model_sleeper *s = &model->sleepers[i];
 
-			if (s->used && s->client == dead->client && s->outcome == MSGQ_DONE &&
+			if (s->used && s->receiver && s->client == dead->client &&
+			    s->outcome == MSGQ_DONE &&
 			    (!oldest || s->handed.arrival < oldest->handed.arrival))
 				oldest = s;
 		}
@@ -244,7 +346,7 @@ void model_msgq_recover(struct model_msgq *model, const struct actor *dead)
 		if (!model->removed && !hand_off(model, &oldest->handed, dead->now_s))
 			insert(model, &oldest->handed);
 	}
-	for (i = 0; i < MODEL_SLEEPERS_MAX; i++) {
+	for (i = 0; i < MODEL_PLACES_MAX; i++) {
 		if (model->sleepers[i].client == dead->client)
 			model->sleepers[i].used = false;
 	}

@@ -11,8 +11,13 @@
 #ifndef MODEL_MESSAGES_MAX
 #define MODEL_MESSAGES_MAX 512u
 #define MODEL_TEXT_MAX 1024u
+#define MODEL_STEADS_MAX 16u
+#else
+#define MODEL_STEADS_MAX 0u
 #endif
 #define MODEL_SLEEPERS_MAX 32u
+/* Behind those who sleep themselves stand the calls in somebody's stead, a place for each number. */
+#define MODEL_PLACES_MAX (MODEL_SLEEPERS_MAX + MODEL_STEADS_MAX)
 
 struct model_message {
 	int64_t type;
@@ -21,7 +26,10 @@ struct model_message {
 	uint8_t text[MODEL_TEXT_MAX];
 };
 
-/* A call that sleeps; the place in the array is the caller's choice. */
+/*
+ * A call that sleeps, or one in somebody's stead that stands: of that also a sender, when it is DONE.  The
+ * place in the array is the caller's choice.
+ */
 struct model_sleeper {
 	bool used;
 	bool receiver;
@@ -37,13 +45,19 @@ struct model_msgq {
 	struct msgq_stat stat;
 	uint32_t n; /* messages, in order of arrival */
 	struct model_message messages[MODEL_MESSAGES_MAX];
-	struct model_sleeper sleepers[MODEL_SLEEPERS_MAX];
+	struct model_sleeper sleepers[MODEL_PLACES_MAX];
 	uint64_t clock;
 	uint32_t n_woken; /* sleeps ended by the last call */
 	bool removed;
 };
 
 void model_msgq_init(struct model_msgq *model, uint64_t qbytes, int64_t now_s);
+/* What of it is in use. */
+void model_msgq_assign(struct model_msgq *model, const struct model_msgq *from);
+/* Senders that fit are woken. */
+void model_msgq_settle(struct model_msgq *model);
+/* Whether a text of that size may be sent now. */
+bool model_msgq_fits(const struct model_msgq *model, uint64_t size);
 
 /* DONE, BLOCKED, E_REMOVED.  message->arrival is filled in. */
 int model_msgq_send(struct model_msgq *model, const struct actor *actor,
@@ -57,6 +71,14 @@ void model_msgq_sleep(struct model_msgq *model, const struct actor *actor, uint3
 /* As the unit's polls and cancels. */
 int model_msgq_end(struct model_msgq *model, uint32_t sleeper, bool cancel,
 		   struct model_message *ret_message);
+/* As the unit's: place has what stands of the call, if anything. */
+int model_msgq_stead_send(struct model_msgq *model, const struct actor *actor,
+			  const struct stead *stead, uint32_t place,
+			  const struct model_message *message);
+int model_msgq_stead_receive(struct model_msgq *model, const struct actor *actor,
+			     const struct stead *stead, uint32_t place, const struct msgq_want *want,
+			     struct model_message *ret_message);
+void model_msgq_stead_end(struct model_msgq *model, uint32_t place);
 int model_msgq_copy(const struct model_msgq *model, int64_t position, uint64_t size_max,
 		    bool noerror, struct model_message *ret_message);
 void model_msgq_set(struct model_msgq *model, uint64_t qbytes, int64_t now_s);

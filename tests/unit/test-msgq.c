@@ -602,40 +602,76 @@ static struct msgq_want random_want(void)
 	return want;
 }
 
-static bool random_control(struct msgq_pair *pair, const struct actor *actor)
+static void random_control(struct msgq_act *act)
 {
 	switch (below(4)) {
 	case 0:
-		return msgq_pair_set(pair, actor, below(3) == 0 ? below(30) : RANDOM_QBYTES);
+		act->kind = MSGQ_ACT_SET;
+		act->want.size = below(3) == 0 ? below(30) : RANDOM_QBYTES;
+		break;
 	case 1:
-		return msgq_pair_recover(pair, actor);
+		act->kind = MSGQ_ACT_RECOVER;
+		break;
 	default:
-		return msgq_pair_copy(pair, (int64_t)below(12) - 1, below(300), below(2));
+		act->kind = MSGQ_ACT_COPY;
+		act->want.type = (int64_t)below(12) - 1;
 	}
+}
+
+/* A call in the client's stead, or that one is over; an old number often means what stands. */
+static void random_stead(struct msgq_act *act)
+{
+	static const enum msgq_act_kind kinds[] = { MSGQ_ACT_STEAD_SEND, MSGQ_ACT_STEAD_RECEIVE,
+						    MSGQ_ACT_STEAD_RECEIVE, MSGQ_ACT_STEAD_END };
+
+	act->kind = kinds[below(ARRAY_SIZE(kinds))];
+	act->stead = (struct stead){ 1 + below(4), below(4) != 0, below(3) != 0 };
+	act->place = msgq_act_place(act->actor.client, act->stead.number);
+	act->actor.hint = MSGQ_HINT_NONE;
+	if (act->kind == MSGQ_ACT_STEAD_SEND)
+		act->want.type = random_type();
 }
 
 static bool random_call(struct msgq_pair *pair, int64_t now_s)
 {
-	struct actor actor = fixture_actor(below(5));
-	uint32_t sleeper = below(2) ? below(MODEL_SLEEPERS_MAX) : MSGQ_PAIR_NO_WAIT;
-	struct msgq_want want = random_want();
+	static struct msgq_result result;
+	struct msgq_act act = {
+		.kind = MSGQ_ACT_SEND,
+		.actor = fixture_actor(below(4)),
+		.want = random_want(),
+		.place = below(2) ? below(MODEL_SLEEPERS_MAX) : MSGQ_NO_PLACE,
+	};
 
-	actor.now_s = now_s;
-	switch (below(12)) {
+	act.actor.now_s = now_s;
+	switch (below(14)) {
 	case 0:
-		return below(4) != 0 || random_control(pair, &actor);
+		if (below(4) == 0)
+			random_control(&act);
+		break;
 	case 1:
 	case 2:
 	case 3:
-		return msgq_pair_end(pair, below(MODEL_SLEEPERS_MAX), below(3) == 0);
+		act.kind = MSGQ_ACT_END;
+		act.place = below(MODEL_SLEEPERS_MAX);
+		act.cancels = below(3) == 0;
+		break;
 	case 4:
 	case 5:
 	case 6:
 	case 7:
-		return msgq_pair_receive(pair, &actor, &want, sleeper);
+		act.kind = MSGQ_ACT_RECEIVE;
+		break;
+	case 8:
+	case 9:
+		random_stead(&act);
+		break;
 	default:
-		return msgq_pair_send(pair, &actor, random_type(), below(250), sleeper);
+		act.want.type = random_type();
+		act.want.size = below(250);
 	}
+	if (act.kind == MSGQ_ACT_SEND && act.want.type < 1)
+		act.want.type = 1;
+	return !msgq_act_prepare(pair, &act) || msgq_pair_do(pair, &act, &result);
 }
 
 static void random_calls_do_what_the_model_does(void **state)
