@@ -9,7 +9,7 @@
  * must be those of plain counters: exactly so after a call, within what has begun and not ended during one.
  * Not covered: lies to the owner, who is the only one that can tell them.
  *
- * Steps, by first byte % 12; S is one of four segments, A one of sixteen addresses:
+ * Steps, by first byte % 12; S is one of four segments, A one of eighty addresses, more than there are entries:
  *   0 S A  attach     1 S  attach, undone     2 A  detach       3 U  use        4 U  unuse
  *   5 P    fork       6 P  reap               7 S  sum          8 S  sum, and all else read
  *   9 P  forget child
@@ -29,7 +29,7 @@
 
 #define STEPS_MAX 300u
 #define SEGMENTS 4u
-#define ADDRESSES 16u
+#define ADDRESSES 80u
 #define NUMBERS 256u
 /* Besides those in which something happens to a call. */
 #define CHECKED_EVERY 16u
@@ -80,6 +80,7 @@ static struct use {
 static uint32_t children[NUMBERS];
 static uint32_t n_child_calls;
 static bool children_known; /* false: two calls were at them at the same time */
+static bool stamps_known;   /* false: the table was full, so that some were given up */
 
 static size_t entries_off(void)
 {
@@ -97,6 +98,7 @@ static void fuzz_reset(void)
 	memset(uses, 0, sizeof(uses));
 	memset(children, 0, sizeof(children));
 	children_known = true;
+	stamps_known = true;
 	sound = true;
 	owner_is_dead = false;
 	daemon_lies = false;
@@ -111,6 +113,16 @@ static void fuzz_reset(void)
 static int32_t shmid_of(uint32_t segment)
 {
 	return (int32_t)(segment << ABI_INDEX_BITS);
+}
+
+/* Attachments that may be there, of all segments. */
+static uint32_t n_attached(void)
+{
+	uint32_t n = 0;
+
+	for (uint32_t i = 0; i < SEGMENTS; i++)
+		n += segments[i].n_begun - segments[i].n_end_done;
+	return n;
 }
 
 /* --- the owner's calls ------------------------------------------------------------------------- */
@@ -128,9 +140,11 @@ static void fuzz_attach(bool undo)
 		return;
 	place->arriving = undo ? place->arriving : number + 1;
 	segment->n_begun++;
+	/* One more that was detached, for each segment and by each thread, and the one begun. */
+	stamps_known = stamps_known && n_attached() + 2 * SEGMENTS < LEDGER_ATTACH_MAX;
 	if (ledger_attach_begin(&ledger, shmid_of(number), 1, begin_ns, &entry) != 0) {
 		FUZZ_SAY("attach segment %u: full", number);
-		FUZZ_ASSERT(!sound);
+		FUZZ_ASSERT(!sound || n_attached() >= LEDGER_ATTACH_MAX);
 		segment->n_begun--;
 		place->arriving = 0;
 		return;
@@ -294,7 +308,7 @@ static void sum_segment(uint32_t number)
 	FUZZ_ASSERT(sum.n_attached + before.n_end_done <= segment->n_begun);
 	FUZZ_ASSERT(sum.attach_ns <= now_ns && sum.detach_ns <= now_ns);
 	/* While an entry changes hands its stamps are in neither; and a detach moves those of another one. */
-	if (depth == 1 && n_calls == call && !owner_is_dead)
+	if (depth == 1 && n_calls == call && !owner_is_dead && stamps_known)
 		FUZZ_ASSERT(sum.attach_ns >= before.attach_ns && sum.detach_ns >= before.detach_ns);
 }
 
@@ -462,6 +476,25 @@ static void fuzz_step(bool is_checked)
 		check_all();
 }
 
+/* Numbers that nobody was given change nothing. */
+static void fuzz_misuse(void)
+{
+	struct ledger other;
+	uint32_t entry;
+
+	ledger_attach_end(&ledger, LEDGER_ATTACH_MAX, 4096);
+	ledger_attach_undo(&ledger, LEDGER_ATTACH_MAX);
+	ledger_detach_end(&ledger, LEDGER_ATTACH_MAX, now_ns);
+	ledger_fork_end(&ledger, LEDGER_CHILDREN_MAX, 7, now_ns);
+	ledger_child_forget(&ledger, UINT32_MAX);
+	ledger_use(&ledger, IPC_KIND_MSG, -1);
+	FUZZ_ASSERT(!ledger_child_reaped(&ledger, 0, now_ns));
+	FUZZ_ASSERT(!ledger_child_reaped(&ledger, UINT32_MAX, now_ns));
+	FUZZ_ASSERT(ledger_attach_begin(&ledger, -1, 1, now_ns, &entry) != 0);
+	FUZZ_ASSERT(ledger_bind(&other, memory, ledger_size() - 1) == LEDGER_E_CORRUPT);
+	FUZZ_ASSERT(ledger_bind(&other, memory + 8, ledger_size()) == LEDGER_E_CORRUPT);
+}
+
 /* What the daemon does when the owner is gone; it may be killed in that, too. */
 static void fuzz_settle(void)
 {
@@ -504,6 +537,9 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 		fuzz_step(i % CHECKED_EVERY == 0);
 		now_ns++;
 	}
+	fuzz_misuse();
+	if (sound)
+		FUZZ_ASSERT(ledger_verify(&ledger));
 	if (ledger_bind(&again, ledger.base, ledger.size) == 0)
 		(void)ledger_verify(&ledger); /* either answer */
 	fuzz_settle();

@@ -6,9 +6,10 @@
  *   0 1 2  send: type 1 + n % 4, size          3  the same, may sleep
  *   4 5    receive: type n % 9 - 4, size; 64 NOERROR, 128 EXCEPT of the type's byte   6  may sleep
  *   7 8    a sleeper looks again, leaves: which
- *   9      MSG_COPY: position, size            10 IPC_SET: qbytes
+ *   9      MSG_COPY: position, of 64 and more in thousands, size   10 IPC_SET: qbytes
  *   11     death; if the next byte is 128 or more in the client's stead, by that % 4: 0 send: type, size,
- *          1 2 receive: as above, 3 end; number 1 + it / 4 % 4; 16: may not begin; 32: may not wait
+ *          1 2 receive: as above, 3 end; number 1 + it / 4 % 4; 16: may not begin; 32: may not wait;
+ *          64: it is the next daemon, which takes back what a killed one held
  *   12     IPC_RMID, if the next byte is 0; storage is given back, if it is odd; settle otherwise
  *   13     everything that reads; maps the file anew, as it is then
  *   14     word W (16 bits) of area A becomes V (hooks.h)
@@ -189,6 +190,10 @@ static void call_reads(const struct actor *actor)
 	(void)msgq_holds(&queue, actor->client);
 	hooks_budget(ACCESSES_MAX);
 	(void)msgq_verify(&queue);
+	FUZZ_ASSERT(msgq_bind(&other, file, 4096) == MSGQ_E_CORRUPT);
+	FUZZ_ASSERT(msgq_bind(&other, file + 8, file_size - 8) == MSGQ_E_CORRUPT);
+	FUZZ_ASSERT(msgq_extend(&queue, file_size, queue.layout.qbytes_max - 1) == MSGQ_E_INVAL);
+	FUZZ_ASSERT(msgq_extend(&queue, file_size, MSG_TEXT_MAX + UINT64_C(1)) == MSGQ_E_INVAL);
 	if (msgq_bind(&other, file, file_size) != MSGQ_DONE)
 		return;
 	FUZZ_ASSERT(other.layout.size <= file_size);
@@ -231,11 +236,13 @@ static int call_stead(struct fuzz_input *input, const struct actor *client, uint
 	int64_t type;
 	int outcome;
 
-	actor.hint = MSGQ_HINT_NONE;
 	if (byte % 4 != 3)
 		want = want_next(input);
+	if (byte & 64)
+		actor.client = ACTOR_DAEMON;
 	do
-		outcome = byte % 4 == 0 ? msgq_stead_send(&queue, &actor, &stead, 1 + (want.type & 3), text,
+		outcome = byte & 64       ? msgq_stead_recover(&queue, &actor, &wakes)
+			  : byte % 4 == 0 ? msgq_stead_send(&queue, &actor, &stead, 1 + (want.type & 3), text,
 							  want.size, &wakes)
 			  : byte % 4 == 3
 				  ? msgq_stead_end(&queue, &actor, stead.number, &wakes)
@@ -258,7 +265,8 @@ static void call_others(struct fuzz_input *input, const struct actor *actor, uin
 
 	if (which == 9) {
 		size_max = size_next(input);
-		outcome = msgq_copy(&queue, byte % 16 - 1, size_max, byte & 128, text, &size, &type);
+		outcome = msgq_copy(&queue, (byte % 16 - 1) * (byte & 64 ? 1024 : 1), size_max, byte & 128,
+				    text, &size, &type);
 		FUZZ_ASSERT(outcome != MSGQ_DONE || size <= size_max);
 	} else if (which == 15) {
 		outcome = msgq_extend(&queue, file_size, queue.layout.qbytes_max + byte * 8u);

@@ -2,8 +2,8 @@
  * fuzz-msgq.c: calls of four clients on one queue, compared with the model after each; also one in the
  * middle of another, and ones that are left there for ever.
  *
- * Three bytes a call: operation = byte % 16, client = byte / 16 % 4; then a, b.  byte & 64: by who keeps
- * nothing of the queue from call to call.
+ * Three bytes a call: operation = byte % 16, client = byte / 16 % 4; then a, b.  byte & 64: by another of
+ * its threads, b / 2 % 4, or if b & 1 by one that keeps nothing of the queue from call to call.
  *   0 1 2    send             type 1 + a % 4, b bytes of text
  *   3 4      send or sleep    the same; sleeper a / 4 % 32
  *   5 6 7    receive          type a % 9 - 4, up to b bytes; a & 64: NOERROR, a & 128: EXCEPT
@@ -15,11 +15,13 @@
  *   15       recover          the client (its death, or an exec); with a and b 255: remove the queue instead
  * And with byte & 128 in the client's stead, number 1 + a / 8 % 4:
  *   0 1 2 3  send             type 1 + a % 4, b bytes; 3: may not begin
- *   4 5      receive          type a % 8 - 3, up to b bytes, flags as above; may wait
+ *   4 5      receive          type a % 8 - 3, the lowest there is instead of -3, up to b bytes, flags as
+ *                             above; may wait
  *   6 7 8    receive          the same; 6: may not wait, 7: may not begin, 8: neither
  *   9 10     end
- *   11 12 13 in the middle of the call after this one, before its access a + b % 4 * 256, comes the one after
+ *   11 12    in the middle of the call after this one, before its access a + b % 4 * 256, comes the one after
  *            that; b & 128: and the first is left there, then its client recovered, or the daemon's made again
+ *   13       set              qbytes 600 + a * 4: the file is made larger if need be
  *   14       settle
  *   15       stat
  * Not covered: more than one in the middle (tests/explore), files that lie (fuzz-msgq-lies).
@@ -33,6 +35,7 @@
 #include "model/msgq-between.h"
 
 #define QBYTES 600u
+#define QBYTES_MAX (QBYTES + 255u * 4u)
 #define INPUT_MAX 900u
 /* A call's own budget is this and a step a block; a step looks at a few words, a few times. */
 #define ACCESSES_MAX (256u * (MCAS_ROUNDS_MAX + 4u * pair.queue.layout.n_blocks))
@@ -63,7 +66,10 @@ static void decode_receive(struct msgq_act *act, int64_t type, uint8_t a, uint8_
 static void decode_stead(struct msgq_act *act, uint8_t operation, uint8_t a, uint8_t b)
 {
 	if (operation > 10) {
-		act->kind = operation == 14 ? MSGQ_ACT_SETTLE : MSGQ_ACT_STAT;
+		act->kind = operation == 13   ? MSGQ_ACT_SET
+			    : operation == 14 ? MSGQ_ACT_SETTLE
+					      : MSGQ_ACT_STAT;
+		act->want.size = QBYTES + a * 4u;
 		return;
 	}
 	act->stead.number = 1 + a / 8 % 4;
@@ -77,7 +83,7 @@ static void decode_stead(struct msgq_act *act, uint8_t operation, uint8_t a, uin
 	if (operation < 4)
 		act->want = (struct msgq_want){ .type = 1 + a % 4, .size = b };
 	else if (operation < 9)
-		decode_receive(act, a % 8 - 3, a, b);
+		decode_receive(act, a % 8 == 0 ? INT64_MIN : a % 8 - 3, a, b);
 }
 
 static void decode_own(struct msgq_act *act, uint8_t operation, uint8_t a, uint8_t b)
@@ -107,7 +113,7 @@ static void decode_own(struct msgq_act *act, uint8_t operation, uint8_t a, uint8
 
 static bool is_meeting(uint8_t byte)
 {
-	return (byte & 128) && byte % 16 >= 11 && byte % 16 <= 13;
+	return (byte & 128) && byte % 16 >= 11 && byte % 16 <= 12;
 }
 
 static void decode(struct fuzz_input *input, uint8_t byte, struct msgq_act *ret_act)
@@ -118,7 +124,7 @@ static void decode(struct fuzz_input *input, uint8_t byte, struct msgq_act *ret_
 		.actor = {
 			.client = 1 + byte / 16 % 4,
 			.pid = 10 + byte / 16 % 4,
-			.hint = byte & 64 ? MSGQ_HINT_NONE : 0,
+			.hint = (byte & 64) == 0 ? 0 : b & 1 ? MSGQ_HINT_NONE : 1u + b / 2 % 4,
 			.now_s = (int64_t)input->at,
 		},
 		.place = MSGQ_NO_PLACE,
@@ -246,7 +252,7 @@ static void map(void)
 	struct msgq_layout layout;
 	uint8_t *mapping;
 
-	FUZZ_ASSERT(msgq_layout(QBYTES, &layout) == 0);
+	FUZZ_ASSERT(msgq_layout(QBYTES_MAX, &layout) == 0);
 	mapping = mmap(NULL, layout.size + 8192, PROT_NONE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
 	FUZZ_ASSERT(mapping != MAP_FAILED);
 	file = mapping + 4096;

@@ -18,13 +18,13 @@ static void try_body(uint32_t type, uint32_t request, const uint8_t *body, size_
 	struct proto_message again;
 	uint8_t frame[FRAME_SIZE_MAX];
 
+	const char *name = proto_type_to_string(type);
 	int outcome;
 
 	memset(&message, 0x5a, sizeof(message));
 	memcpy(&before, &message, sizeof(message));
 	outcome = proto_decode(type, request, body, body_size, &message);
-	FUZZ_SAY("type %u (%s), request %u: outcome %d", type, proto_type_to_string(type), request,
-		 outcome);
+	FUZZ_SAY("type %u (%s), request %u: outcome %d", type, name, request, outcome);
 	fuzz_say_bytes("  body", body, body_size);
 	if (outcome != 0) {
 		FUZZ_ASSERT(memcmp(&message, &before, sizeof(message)) == 0);
@@ -37,7 +37,7 @@ static void try_body(uint32_t type, uint32_t request, const uint8_t *body, size_
 	FUZZ_ASSERT(body_size == 0 || memcmp(frame + FRAME_HEADER_SIZE, body, body_size) == 0);
 	FUZZ_ASSERT(proto_decode(type, request, frame + FRAME_HEADER_SIZE, body_size, &again) == 0);
 	FUZZ_ASSERT(memcmp(&message, &again, sizeof(message)) == 0);
-	FUZZ_ASSERT(strcmp(proto_type_to_string(type), "unknown") != 0);
+	FUZZ_ASSERT(strcmp(name, "unknown") != 0);
 }
 
 static uint32_t sum_of(const uint8_t *record)

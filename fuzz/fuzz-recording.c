@@ -340,6 +340,7 @@ static int check(const uint8_t *data, size_t size, uint64_t *ret_used)
 		before = reader.used;
 	}
 	FUZZ_ASSERT(strcmp(record_outcome_to_string(r), "?") != 0);
+	FUZZ_ASSERT(strcmp(record_outcome_to_string(RECORD_READY), record_outcome_to_string(-1)) != 0);
 	*ret_used = reader.used;
 	return r;
 }

@@ -6,7 +6,8 @@
  * within its bound, and an answer is one that was judged: the id, key or pid asked for.  What repair
  * accepts must verify.  Not covered: the daemon as a reader of lies (it alone writes the file).
  *
- * Byte 0: 1: ends with repair; 2: loads lie; the rest: share of the input that lies are made of.
+ * Byte 0: 1: ends with repair; 2: loads lie; 4: sequences and generations are used up; the rest: share of
+ * the input that lies are made of.
  * Steps after that, by first byte % 8:
  *   0 K    allocate in kind K     1 K I S key  put index I in state S with a 32-bit key
  *   2 K I  drop index I           3 P          add a process with pid P
@@ -29,9 +30,10 @@ static _Alignas(4096) uint8_t memory[sizeof(struct image)];
 
 static struct registry registry;
 
-static void fuzz_reset(void)
+static void fuzz_reset(bool is_old)
 {
 	struct registry_limits limits;
+	struct registry other;
 
 	hooks_reset();
 	hooks_region(memory, sizeof(memory));
@@ -39,6 +41,12 @@ static void fuzz_reset(void)
 	registry_limits_default(&limits);
 	registry_format(memory, 77, &limits);
 	FUZZ_ASSERT(registry_bind(&registry, memory, registry_size()) == 0);
+	FUZZ_ASSERT(registry_bind(&other, memory, registry_size() - 1) == REGISTRY_E_CORRUPT);
+	FUZZ_ASSERT(registry_bind(&other, memory, 8) == REGISTRY_E_CORRUPT);
+	FUZZ_ASSERT(registry_bind(&other, memory + 8, registry_size()) == REGISTRY_E_CORRUPT);
+	for (uint32_t i = 0; is_old && i < TABLE_COUNT; i++)
+		shared64_store(&image_of(&registry)->header.tables[i].last,
+			       i == TABLE_CLIENTS ? UINT32_MAX : (uint64_t)ABI_SEQUENCE_MAX << 32 | 2);
 }
 
 static void fuzz_put(enum ipc_kind kind, uint32_t index, enum registry_state state, int32_t key)
@@ -76,6 +84,8 @@ static void fuzz_honest_step(struct fuzz_input *input, uint8_t step)
 	case 2:
 		if (registry_get_any(&registry, kind, fuzz_u8(input) % OBJECT_MAX, &object) != 0)
 			break;
+		registry_drop(&registry, kind, -1); /* not even that */
+		registry_drop(&registry, kind, object.id ^ 1 << ABI_INDEX_BITS);
 		registry_drop(&registry, kind, object.id);
 		FUZZ_SAY("drop kind %d id %d", kind, object.id);
 		break;
@@ -149,6 +159,7 @@ static void fuzz_read(uint32_t number)
 	registry_read_limits(&registry, &limits);
 	hooks_budget(0);
 	FUZZ_ASSERT(limits.semmsl <= SEM_NSEMS_MAX && limits.semopm <= SEM_NOPS_MAX);
+	FUZZ_ASSERT(registry_msgmax(&registry) <= MSG_TEXT_MAX);
 }
 
 static void fuzz_repair(bool sound)
@@ -168,7 +179,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 	struct fuzz_input lies = fuzz_split(&input, mode & 2 ? mode : 0);
 	bool sound = true;
 
-	fuzz_reset();
+	fuzz_reset(mode & 4);
 	hooks_lies(&lies);
 	for (uint32_t i = 0; i < STEPS_MAX && !fuzz_done(&input); i++) {
 		uint8_t step = fuzz_u8(&input) % 8;

@@ -69,6 +69,8 @@ struct seen_sleeper {
 struct seen {
 	uint16_t values[CALL_SEMS_MAX];
 	uint32_t pids[CALL_SEMS_MAX];
+	uint32_t ncnt[CALL_SEMS_MAX];
+	uint32_t zcnt[CALL_SEMS_MAX];
 	int32_t adjustments[CLIENTS][CALL_SEMS_MAX];
 	bool has_row[CLIENTS];
 	bool is_removed;
@@ -83,10 +85,9 @@ static struct model_semset model, trial;
 static struct seen seen;
 static struct client clients[CLIENTS];
 static bool daemon_was_killed; /* and the next one has not begun */
-/* Of a call that failed in somebody's stead, told by a daemon that was killed: ends with the client. */
-static bool is_leftover[SLEEPER_MAX];
 static struct play outer, inner;
 static int64_t now_s;
+static uint32_t n_untold; /* before the calls */
 
 /* --- what the file says --------------------------------------------------------------------------- */
 
@@ -154,6 +155,8 @@ static void look(void)
 	if (daemon_was_killed)
 		semset_stead_recover(&copy);
 	FUZZ_ASSERT(semset_verify(&copy));
+	for (uint32_t i = 0; i < model.n_sems; i++)
+		FUZZ_ASSERT(semset_get_counts(&copy, i, &seen.ncnt[i], &seen.zcnt[i]) == SEMSET_DONE);
 	hooks_region(file, set.layout.size);
 }
 
@@ -167,14 +170,28 @@ static struct model_sleeper *find_at(struct model_semset *in, uint32_t place)
 	return NULL;
 }
 
+/*
+ * Who was killed when his registration was decided, and nobody has followed it up: a removal passes him over.
+ * He is recovery's.
+ */
+static void pass_over(struct model_sleeper *sleeper, const struct seen_sleeper *at)
+{
+	if (!trial.removed || clients[sleeper->client].condition != KILLED || sleeper->waiting ||
+	    sleeper->result != SEMSET_E_REMOVED || sleeper_state(at->word) != SLEEPER_WAITING)
+		return;
+	sleeper->waiting = true;
+	trial.n_ended--;
+}
+
 static bool sleeper_matches(const struct seen_sleeper *at)
 {
-	const struct model_sleeper *sleeper = find_at(&trial, at->place);
+	struct model_sleeper *sleeper = find_at(&trial, at->place);
 	uint32_t argument = sleeper_argument(at->word);
 	uint32_t result = argument & DONE_RESULT_MASK;
 
 	if (!sleeper)
-		return is_leftover[at->place];
+		return false;
+	pass_over(sleeper, at);
 	if (sleeper->client != at->client || sleeper->number != at->number ||
 	    sleeper->waiting != (sleeper_state(at->word) == SLEEPER_WAITING))
 		return false;
@@ -205,16 +222,26 @@ static bool answer_matches(const struct play *play, const struct semset_answer *
 	       memcmp(play->answer.values, expected->values, sizeof(expected->values)) == 0;
 }
 
-/* Each that has ended was woken, once. */
+static bool ends(const struct play *play, uint32_t client)
+{
+	return play->is_made && play->call.kind == CALL_DEATH && play->call.client == client;
+}
+
+/* Each that has ended was woken, once; and those perhaps whom somebody who was killed has not told. */
 static bool wakes_match(void)
 {
 	const struct semset_answer *a = &outer.answer, *b = &inner.answer;
+	uint32_t n = a->n_woken + b->n_woken, n_ended = trial.n_ended - model.n_ended, n_dead = 0;
 
 	for (uint32_t i = 0; i < a->n_woken; i++)
 		for (uint32_t k = 0; k < b->n_woken; k++)
 			if (a->woken[i] == b->woken[k])
 				return false;
-	return a->n_woken + b->n_woken == trial.n_ended - model.n_ended;
+	/* Whether one is woken who is dead does not matter. */
+	for (uint32_t i = 0; i < MODEL_SLEEPERS_MAX; i++)
+		n_dead += model.sleepers[i].used && model.sleepers[i].waiting &&
+			  (ends(&outer, model.sleepers[i].client) || ends(&inner, model.sleepers[i].client));
+	return n + n_dead >= n_ended && n <= n_ended + n_untold;
 }
 
 /* Pids and times follow a change: among calls that meet, any of theirs may be the last. */
@@ -341,7 +368,7 @@ static void find_place(struct play *play)
 		const struct seen_sleeper *at = &seen.sleepers[i];
 
 		if (at->client == play->call.client && at->number == play->call.stead.number &&
-		    !is_leftover[at->place] && !stood_at(at))
+		    !stood_at(at))
 			play->call.place = at->place;
 	}
 }
@@ -366,22 +393,6 @@ static void note_end(const struct play *play)
 	}
 }
 
-/* A failure that was told, of which the record is not free yet: of no meaning to anybody. */
-static void note_leftovers(void)
-{
-	bool was_leftover[SLEEPER_MAX];
-
-	memcpy(was_leftover, is_leftover, sizeof(was_leftover));
-	memset(is_leftover, 0, sizeof(is_leftover));
-	for (uint32_t i = 0; i < seen.n_sleepers; i++) {
-		const struct seen_sleeper *at = &seen.sleepers[i];
-		const struct model_sleeper *stood = find_at(&model, at->place);
-
-		if (sleeper_state(at->word) == SLEEPER_DONE && (sleeper_argument(at->word) & DONE_RESULT_MASK) != SEMSET_DONE && at->number == 0 && (was_leftover[at->place] || (stood && stood->number != 0)))
-			is_leftover[at->place] = true;
-	}
-}
-
 static void say(const struct play *play, const char *what)
 {
 	if (!play->is_made)
@@ -403,16 +414,18 @@ static void check(void)
 	note_end(&outer);
 	note_end(&inner);
 	look();
-	note_leftovers();
 	find_place(&outer);
 	find_place(&inner);
 	say(&outer, "");
 	say(&inner, "      ");
 	FUZZ_ASSERT(is_explained());
 	model = trial;
+	n_untold = 0;
 	for (uint32_t i = 0; i < seen.n_sleepers; i++) {
 		struct model_sleeper *sleeper = find_at(&model, seen.sleepers[i].place);
 
+		n_untold += sleeper_state(seen.sleepers[i].word) == SLEEPER_DONE &&
+			    (sleeper_argument(seen.sleepers[i].word) & DONE_UNTOLD) != 0;
 		if (sleeper)
 			sleeper->age = seen.sleepers[i].ticket;
 	}
@@ -420,8 +433,13 @@ static void check(void)
 	memcpy(model.has_record, seen.has_row, sizeof(seen.has_row));
 	model.otime_s = seen.stat.otime_s;
 	model.ctime_s = seen.stat.ctime_s;
-	for (uint32_t i = 0; i < model.n_sems; i++)
+	for (uint32_t i = 0; i < model.n_sems; i++) {
+		uint32_t ncnt, zcnt;
+
 		FUZZ_SAY("  semaphore %u: value %u", i, model.values[i]);
+		model_semset_counts(&model, i, &ncnt, &zcnt);
+		FUZZ_ASSERT(seen.ncnt[i] == ncnt && seen.zcnt[i] == zcnt);
+	}
 }
 
 static void make_alone(const struct semset_call *call)
@@ -612,8 +630,8 @@ static void reset(uint32_t n_sems)
 	memset(file, 0, layout.size);
 	memset(clients, 0, sizeof(clients));
 	daemon_was_killed = false;
-	memset(is_leftover, 0, sizeof(is_leftover));
 	now_s = 1000;
+	n_untold = 0;
 	semset_format(file, &layout, now_s);
 	memcpy(copy_file, file, layout.size);
 	FUZZ_ASSERT(semset_bind(&set, file, layout.size) == SEMSET_DONE);

@@ -1,13 +1,14 @@
 /*
  * fuzz-semset-lies.c: a semaphore set in a file that a peer rewrites as it likes, at any time (P5).
  *
- * Byte 0: share of the input that lies are made of.  Byte 1: semaphores, n % 6 + 1; 255: 70.
+ * Byte 0: share of the input that lies are made of.  Byte 1: semaphores, n % 6 + 1; 255: 70;
+ * 254: 1100, of which only the first 70 are read.
  * Then calls, by first byte: % 16 which, / 16 % 4 the client; every load of a call may lie.
  *   0 1 2  semop: count % 4 + 1, then per operation: sem, op, flags     3 4  semop, may sleep
  *   5 6    a sleeper looks again, leaves: which    7  SETVAL: sem, value    8  SETALL: value
  *   9      everything that reads                   10 settle    11 exit    12 death
- *   13     by the next byte: 0 IPC_RMID; 0xfe exec; 0x80..0xef a call in the client's stead, as in
- *          tests/model/semset-step.h
+ *   13     by the next byte: 0 IPC_RMID; 0xfe exec; 0xfd a new daemon; 0x80..0xef a call in the client's
+ *          stead, as in tests/model/semset-step.h
  *   14     word W (16 bits) of area A becomes V (hooks.h)
  *   15     maps the file anew, as it is then
  * Checked: every access in the mapping, every call ends within its bound with one of its outcomes,
@@ -21,6 +22,7 @@
 
 #define FILE_SIZE (512u << 10)
 #define SEMS_MAX 70u
+#define SEMS_WIDE 1100u
 #define CALLS_MAX 64u
 #define SLEEPERS 4u
 #define OPS_MAX 4u
@@ -32,6 +34,8 @@ static _Alignas(4096) uint8_t file[FILE_SIZE];
 static struct semset set;
 static struct semset_sleeper sleepers[SLEEPERS];
 static bool asleep[SLEEPERS];
+static uint16_t values[SEMS_WIDE];
+static _Alignas(16) uint8_t memory[2u << 16]; /* for SETALL of the widest */
 
 static void check_wakes(const struct wakes *wakes)
 {
@@ -102,7 +106,6 @@ static void call_in_stead(struct fuzz_input *input, const struct actor *actor, u
 	const struct stead stead = { code % 4u + 1, !(code & 4), !(code & 8) };
 	uint32_t what = code >> 4 & 7, first = 0, n = 1, n_growths = 0;
 	struct abi_sembuf ops[OPS_MAX];
-	uint16_t values[SEMS_MAX];
 	struct wakes wakes = { 0 };
 	int outcome;
 
@@ -117,13 +120,11 @@ static void call_in_stead(struct fuzz_input *input, const struct actor *actor, u
 		first = fuzz_u8(input) % set.layout.n_sems;
 	else
 		n = set.layout.n_sems;
-	if (n > SEMS_MAX)
-		return;
 	for (uint32_t i = 0; what > 3 && i < n; i++)
 		values[i] = fuzz_u8(input);
 	do
 		outcome = what < 4 ? semset_stead_op(&set, actor, &stead, ops, n, &wakes)
-				   : semset_stead_assign(&set, actor, &stead, values, first, n, NULL,
+				   : semset_stead_assign(&set, actor, &stead, values, first, n, memory,
 							 &wakes);
 	while (grows(outcome, &n_growths));
 	FUZZ_SAY("client %u, call %u in its stead, %s of %u: outcome %d", (unsigned)actor->client,
@@ -150,17 +151,14 @@ static void call_set(struct fuzz_input *input, const struct actor *actor, bool a
 {
 	uint32_t sem_num = all ? 0 : fuzz_u8(input) % set.layout.n_sems;
 	uint16_t value = fuzz_u16(input) & 0x7fff;
-	uint16_t values[SEM_NSEMS_MAX / 100];
 	struct wakes wakes = { 0 };
 	uint32_t n_growths = 0;
 	int outcome;
 
 	for (uint32_t i = 0; i < ARRAY_SIZE(values); i++)
 		values[i] = value;
-	if (all && set.layout.n_sems > ARRAY_SIZE(values))
-		return;
 	do
-		outcome = all ? semset_set_all(&set, actor, values, NULL, &wakes)
+		outcome = all ? semset_set_all(&set, actor, values, memory, &wakes)
 			      : semset_set_value(&set, actor, sem_num, value, &wakes);
 	while (grows(outcome, &n_growths));
 	FUZZ_SAY("%s %u: outcome %d", all ? "SETALL" : "SETVAL", value, outcome);
@@ -169,22 +167,25 @@ static void call_set(struct fuzz_input *input, const struct actor *actor, bool a
 
 static void call_reads(const struct actor *actor)
 {
-	uint16_t values[SEMS_MAX + 1];
-	struct semset_stat stat;
 	uint32_t number, other, n = set.layout.n_sems;
+	uint16_t all[SEMS_MAX + 1];
+	struct semset_stat stat;
 
-	if (n > SEMS_MAX)
-		return;
-	values[n] = 0xa5a5;
-	(void)semset_get_all(&set, values); /* any outcome, here and below */
-	FUZZ_ASSERT(values[n] == 0xa5a5);
-	for (uint32_t i = 0; i < n; i += 1 + n / 8) {
+	if (n <= SEMS_MAX) {
+		all[n] = 0xa5a5;
+		(void)semset_get_all(&set, all); /* any outcome, here and below */
+		FUZZ_ASSERT(all[n] == 0xa5a5);
+	}
+	for (uint32_t i = 0; i < n && i < SEMS_MAX; i += 1 + n / 8) {
 		if (semset_get_value(&set, i, &number) == SEMSET_DONE)
 			FUZZ_ASSERT(number <= 0x7fff);
 		(void)semset_get_pid(&set, i, &number);
 		if (semset_get_counts(&set, i, &number, &other) == SEMSET_DONE)
 			FUZZ_ASSERT(number <= SLEEPER_MAX && other <= SLEEPER_MAX);
 	}
+	FUZZ_ASSERT(semset_get_value(&set, n, &number) == SEMSET_E_CORRUPT);
+	FUZZ_ASSERT(semset_get_pid(&set, n, &number) == SEMSET_E_CORRUPT);
+	FUZZ_ASSERT(semset_get_counts(&set, n, &number, &other) == SEMSET_E_CORRUPT);
 	semset_get_stat(&set, &stat);
 	(void)semset_is_removed(&set);
 	(void)semset_holds(&set, actor->client);
@@ -210,6 +211,10 @@ static void call_others(struct fuzz_input *input, const struct actor *actor, uin
 	if (code >= 0x80 && code < 0xf0) {
 		call_in_stead(input, actor, code);
 		return;
+	}
+	if (code == 0xfd) {
+		semset_stead_recover(&set);
+		FUZZ_SAY("a new daemon");
 	}
 	if (code != 0 && code != 0xfe)
 		return;
@@ -247,6 +252,9 @@ static void bind_again(void)
 {
 	struct semset other;
 
+	FUZZ_ASSERT(semset_bind(&other, file + 8, set.layout.size) == SEMSET_E_CORRUPT);
+	FUZZ_ASSERT(semset_bind(&other, file, 64) == SEMSET_E_CORRUPT);
+	(void)semset_bind(&other, file, set.layout.size - 1); /* it may be a smaller one by now */
 	if (semset_bind(&other, file, set.layout.size) != SEMSET_DONE)
 		return;
 	FUZZ_ASSERT(other.layout.size <= set.layout.size);
@@ -291,12 +299,16 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 	struct semset_layout layout;
 
 	hooks_reset();
-	FUZZ_ASSERT(semset_layout(n == 255 ? SEMS_MAX : n % 6 + 1u, &layout) == SEMSET_DONE);
+	FUZZ_ASSERT(semset_layout(n == 255   ? SEMS_MAX
+				  : n == 254 ? SEMS_WIDE
+					     : n % 6 + 1u,
+				  &layout) == SEMSET_DONE);
 	FUZZ_ASSERT(layout.size <= FILE_SIZE);
 	memset(file, 0, layout.size);
 	memset(asleep, 0, sizeof(asleep));
 	semset_format(file, &layout, 1);
 	FUZZ_ASSERT(semset_bind(&set, file, layout.size) == SEMSET_DONE);
+	FUZZ_ASSERT(semset_set_all_size(&set) <= sizeof(memory));
 	hooks_region(file, layout.size);
 	hooks_lies(&lies);
 	for (uint32_t i = 0; i < CALLS_MAX && !fuzz_done(&input); i++)

@@ -5,12 +5,14 @@
  * from those there are by small numbers.
  *   0 connect: who (uid, pid), start time    8 detach, with its notice: session, id
  *   1 request: session, type, fields         9 process ends unseen: session
- *   2 raw bytes on a session: n (255: 16 bits)  10 tick: seconds
+ *   2 raw bytes on a session: n (*)         10 tick: seconds
  *   3 raw bytes on `register`: the same     11 storage call fails: which, errno
  *   4 hang-up: session                      12 daemon killed and started again
  *   5 exited: session's client              13 attach just before the n-th sum: session, n
  *   6 exec'ed: session's client             14 limits, small: session, values
- *   7 attach: session, id                   15 any event: type, numbers
+ *   7 attach: session, id                   15 any event: type, numbers (255: see play_damage)
+ * (*) 255: 16 bits; from 0x8000 on what is left over of them waits.  12 from session 4 on: killed before
+ * the n-th thing it does next.
  * Checked after each, in long inputs after some: world_check, at the end world_verify; during each:
  * the world's own checks (no segment destroyed while attached, nothing sent to who is not there);
  * every request has one answer or ends its session; at the end no marked segment is left that
@@ -20,7 +22,9 @@
 #include "fuzz.h"
 #include "hooks.h"
 
-#include "core/session.h"
+#include <setjmp.h>
+
+#include "core/service-internal.h"
 #include "model/world.h"
 
 #define OPERATIONS_MAX 256u
@@ -30,7 +34,7 @@ static const uint32_t uids[] = { 1000, 1000, 1001, 0, 1002 };
 static const uint64_t sizes[] = { 0, 1, 2, 4096, 4097, 32000, 32001, UINT64_C(1) << 40,
 				  UINT64_C(1) << 63, UINT64_MAX };
 /* Logarithms, by the top bits of a creation's flags. */
-static const uint32_t huge_sizes[] = { 0, 21, 30, 5 };
+static const uint32_t huge_sizes[] = { 0, WORLD_HUGE, 21, 21, 30, 30, 5, 5 };
 static const uint32_t types[] = { PROTO_CREATE, PROTO_SET, PROTO_REMOVE, PROTO_SHM_STAT,
 				  PROTO_SHM_LOCK, PROTO_SETTLE, PROTO_PING, PROTO_STEAD };
 
@@ -44,7 +48,23 @@ struct play {
 	bool dirty[SESSION_MAX]; /* was sent raw bytes: its frames may be out of step */
 	uint32_t next_slot;
 	uint32_t n_logs; /* told */
+	uint32_t kill_in; /* moments; 0: never */
+	jmp_buf killed;
 };
+
+static void moment(void *context)
+{
+	struct play *play = context;
+
+	if (play->kill_in > 0 && --play->kill_in == 0)
+		longjmp(play->killed, 1);
+}
+
+static void effect_seen(void *context, const struct effect *effect)
+{
+	(void)context;
+	(void)effect;
+}
 
 static uint64_t pick_client(struct play *play, uint32_t slot)
 {
@@ -59,6 +79,17 @@ static int32_t pick_id(struct play *play)
 	return low >= 0xf0 ? -(int32_t)low : (low & 7) | (int32_t)(low >> 6) << ABI_INDEX_BITS;
 }
 
+/* All rows of processes become taken. */
+static void play_crowd(struct play *play)
+{
+	uint32_t n = 0;
+
+	play->world->hello_version = PROTO_VERSION;
+	while (n < CLIENT_MAX && world_connect(play->world, 0, 1000 + n, 1) != SESSION_MAX)
+		n++;
+	FUZZ_SAY("%u processes of root connect", n);
+}
+
 static void play_connect(struct play *play)
 {
 	uint32_t who = fuzz_below(play->input, ARRAY_SIZE(uids));
@@ -66,6 +97,8 @@ static void play_connect(struct play *play)
 	uint8_t how = fuzz_u8(play->input);
 	uint32_t session;
 
+	if (how / 16 == 0xe)
+		play_crowd(play);
 	play->world->hello_version = how >= 0xf0 ? PROTO_VERSION + 1 : PROTO_VERSION;
 	session = world_connect(play->world, uids[who], 100 + who, how % 2);
 
@@ -99,6 +132,11 @@ static struct proto_stead pick_stead(struct play *play, uint32_t kind)
 		stead.what = PROTO_STEAD_SEND + (flags >> 2 & 1);
 	if (stead.type % 8 != 0)
 		memcpy(stead.name, "a.b", 3);
+	/* More operations, more text, more room than there can be. */
+	if (stead.type > 0xf0)
+		stead.size <<= 4 * (stead.type % 8);
+	else if (stead.number == 16)
+		stead.size <<= 8;
 	return stead;
 }
 
@@ -113,14 +151,14 @@ static struct proto_message pick_request(struct play *play)
 		message.create.key = (int32_t)fuzz_below(play->input, 4) - 1;
 		message.create.size = sizes[fuzz_below(play->input, ARRAY_SIZE(sizes))];
 		message.create.flags = fuzz_u16(play->input);
-		message.create.flags |= huge_sizes[message.create.flags >> 14] << 26;
+		message.create.flags |= huge_sizes[message.create.flags >> 13] << 26;
 		break;
 	case PROTO_SET:
 		message.set.kind = kind;
 		message.set.id = pick_id(play);
 		message.set.uid = fuzz_u8(play->input) % 4 + 998 == 998 ? UINT32_MAX : 1000;
 		message.set.mode = fuzz_u16(play->input);
-		message.set.gid = message.set.mode & 0x8000 ? UINT32_MAX : 0;
+		message.set.gid = message.set.mode & 0x8000 ? UINT32_MAX : 1;
 		message.set.qbytes = fuzz_u16(play->input) * (message.set.mode & 0x4000 ? UINT64_C(9) << 16 : 9);
 		break;
 	case PROTO_STEAD:
@@ -150,6 +188,8 @@ static void say_state(struct play *play)
 	uint32_t n_open = 0;
 
 	FUZZ_ASSERT(service_input_room(world->service, play->sessions[0]) <= SESSION_IN_MAX);
+	FUZZ_ASSERT(service_input_room(world->service, SESSION_MAX) == 0);
+	FUZZ_ASSERT(service_sessions_of(world->service, uids[0]) <= SESSION_PER_UID_MAX);
 	if (!fuzz_telling)
 		return;
 	for (uint32_t i = 0; i < SESSION_MAX; i++)
@@ -184,8 +224,11 @@ static void play_raw(struct play *play, enum event_type type, uint32_t slot)
 	struct event event = world_event(play->world, type);
 
 	size_t n = fuzz_u8(play->input);
+	bool waits;
 
-	n = n == 255 ? fuzz_u16(play->input) % (SERVICE_INPUT_MAX + 1) : n;
+	n = n == 255 ? fuzz_u16(play->input) : n;
+	waits = n >= 0x8000;
+	n %= SERVICE_INPUT_MAX + 1;
 	event.n_bytes = fuzz_bytes(play->input, n, &event.bytes);
 	event.session = play->sessions[slot];
 	if (type == EVENT_INPUT)
@@ -194,7 +237,8 @@ static void play_raw(struct play *play, enum event_type type, uint32_t slot)
 		 event.session);
 	fuzz_say_bytes("  ", event.bytes, event.n_bytes);
 	world_step(play->world, &event);
-	world_drain(play->world);
+	if (!waits)
+		world_drain(play->world);
 }
 
 static void play_event(struct play *play, enum event_type type, uint32_t slot)
@@ -301,9 +345,167 @@ static void play_failure(struct play *play)
 		 play->world->fail_errno[call]);
 }
 
+/* A word of the service's own is wrong for a moment, and service_verify sees it. */
+static void damage(struct play *play, void *at, uint64_t value, size_t size)
+{
+	uint64_t before = 0;
+
+	memcpy(&before, at, size);
+	memcpy(at, &value, size);
+	FUZZ_ASSERT(value == before || !service_verify(play->world->service));
+	(void)quota_verify(&play->world->service->quota); /* what it says, if that is not what is wrong */
+	memcpy(at, &before, size);
+}
+
+static void damage_session(struct play *play, struct service_session *entry, uint32_t which)
+{
+	struct session *session = &entry->session;
+	const struct {
+		void *at;
+		uint64_t value;
+		size_t size;
+	} wrong[] = {
+		{ &session->state, SESSION_STATE_COUNT, sizeof(session->state) },
+		{ &session->state, SESSION_FREE, sizeof(session->state) },
+		{ &session->state, SESSION_ADMITTING, sizeof(session->state) },
+		{ &session->in_used, SESSION_IN_MAX + 1, 4 },
+		{ &session->in_off, session->in_used == 0 ? 1 : SESSION_IN_MAX, 4 },
+		{ &session->reader.used, FRAME_SIZE_MAX + 1, 4 },
+		{ &session->uid, 77, 4 },
+		{ &session->client, session->client ^ 0x10000, 8 },
+		{ &entry->is_pending, !entry->is_pending, sizeof(entry->is_pending) },
+		{ &entry->prev, SESSION_MAX, 4 },
+	};
+
+	which %= ARRAY_SIZE(wrong);
+	damage(play, wrong[which].at, wrong[which].value, wrong[which].size);
+}
+
+static void damage_quota(struct play *play, struct quota *quota, uint32_t which)
+{
+	uint32_t bucket = 0;
+	struct quota_row *row;
+
+	while (quota->buckets[bucket] == 0)
+		bucket++;
+	row = &quota->rows[quota->buckets[bucket] - 1];
+	const struct {
+		void *at;
+		uint64_t value;
+		size_t size;
+	} wrong[] = {
+		{ &quota->top, QUOTA_ROW_MAX + 1, 4 },
+		{ &quota->top, quota->top + 1, 4 },
+		{ &quota->free, quota->top + 1, 4 },
+		{ &quota->n_rows, quota->n_rows + 1, 4 },
+		{ &quota->buckets[bucket], quota->top + 1, 4 },
+		{ &quota->n_total[QUOTA_OBJECT], quota->n_total[QUOTA_OBJECT] + 1, 8 },
+		{ &quota->n_total[QUOTA_SESSION], quota->n_total[QUOTA_SESSION] + 1, 8 },
+		{ &row->uid, row->uid + 1, 4 }, /* of another bucket, or charged by nobody */
+		{ row->next ? &quota->rows[row->next - 1].uid : &row->uid, row->uid + !row->next, 4 },
+		{ &row->next, quota->top + 1, 4 },
+		{ &row->n[QUOTA_SESSION], row->n[QUOTA_SESSION] == 0, 8 },
+		{ &row->n[QUOTA_OBJECT], row->n[QUOTA_OBJECT] == 0, 8 },
+	};
+
+	which %= ARRAY_SIZE(wrong);
+	damage(play, wrong[which].at, wrong[which].value, wrong[which].size);
+}
+
+/* An object's record says something else. */
+static void damage_object(struct play *play, uint32_t which)
+{
+	struct registry *registry = &play->world->registry;
+
+	for (uint32_t i = 0; i < play->world->file_top; i++) {
+		const struct world_file *file = &play->world->files[i];
+		struct registry_object object, wrong;
+
+		if (!file->exists || registry_get(registry, file->kind, file->object.id, &object) != 0)
+			continue;
+		wrong = object;
+		if (which % 3 == 0)
+			wrong.state = REGISTRY_CLOSING;
+		else if (which % 3 == 1)
+			wrong.owner.cuid = 77;
+		else
+			wrong.state = file->kind == IPC_KIND_SHM ? REGISTRY_LIVE + REGISTRY_DEST - object.state
+								 : REGISTRY_CREATING;
+		registry_put(registry, file->kind, &wrong);
+		FUZZ_ASSERT(!service_verify(play->world->service));
+		registry_put(registry, file->kind, &object);
+		return;
+	}
+}
+
+static void damage_service(struct play *play, uint32_t session, uint32_t which)
+{
+	struct service *service = play->world->service;
+	struct service_client *client =
+		&service->clients[(service->sessions[session].session.client & 0xffff) - 1];
+	const struct {
+		void *at;
+		uint64_t value;
+		size_t size;
+	} wrong[] = {
+		{ &service->session_top, SESSION_MAX + 1, 4 },
+		{ &service->n_sessions, service->n_sessions + 1, 4 },
+		{ &service->session_free, session + 1, 4 },
+		{ &service->pending_first, session + 1, 4 },
+		{ &service->pending_last, session + 1, 4 },
+		{ &service->hello_used, PROTO_HELLO_SIZE, 4 },
+		{ &service->n_pages, service->n_pages + 1, 8 },
+		{ &service->n_sems, service->n_sems + 1, 8 },
+		{ &service->n_dest, service->n_dest + 1, 4 },
+		{ &service->dest[0], service->dest[0] ^ 1, 8 },
+		{ &client->n_sessions, client->n_sessions + 1, 4 },
+		{ &client->first, 0, 4 },
+		{ &client->last, 0, 4 },
+		{ &client->client, client->client ^ 0x10000, 8 },
+	};
+
+	which %= ARRAY_SIZE(wrong);
+	damage(play, wrong[which].at, wrong[which].value, wrong[which].size);
+}
+
+/* What cannot happen to the service's own memory and records: byte 255, session, which. */
+static void play_damage(struct play *play, uint32_t slot)
+{
+	struct service *service = play->world->service;
+	uint32_t session = play->sessions[slot];
+	struct service_session *entry = &service->sessions[session];
+	uint8_t which = fuzz_u8(play->input);
+
+	if (!play->world->sessions[session].open || pick_client(play, slot) == 0 || entry->is_pending ||
+	    !service_verify(service))
+		return;
+	FUZZ_SAY("damage %u, seen and mended", which);
+	if (which % 4 == 0)
+		damage_session(play, entry, which / 4);
+	else if (which % 4 == 1)
+		damage_quota(play, &service->quota, which / 4);
+	else if (which % 4 == 2)
+		damage_object(play, which / 4);
+	else
+		damage_service(play, session, which / 4);
+	FUZZ_ASSERT(service_verify(service));
+}
+
+static void play_kill(struct play *play, uint32_t slot)
+{
+	if (slot < SLOTS / 2) {
+		FUZZ_SAY("daemon killed, started again");
+		world_restart(play->world);
+		return;
+	}
+	play->kill_in = 1 + fuzz_u8(play->input);
+	FUZZ_SAY("the daemon will be killed at moment %u of what comes next", play->kill_in);
+}
+
 static void play_one(struct play *play)
 {
-	uint32_t operation = fuzz_below(play->input, 16);
+	uint8_t code = fuzz_u8(play->input);
+	uint32_t operation = code % 16;
 	uint32_t slot = fuzz_below(play->input, SLOTS);
 	struct proto_message message;
 
@@ -346,9 +548,8 @@ static void play_one(struct play *play)
 		play_failure(play);
 		break;
 	case 12:
-		FUZZ_SAY("daemon killed, started again");
-		world_restart(play->world);
-		break;
+		play_kill(play, slot);
+		return;
 	case 13:
 		play->world->attach_client = pick_client(play, slot);
 		play->world->attach_before_sum =
@@ -361,8 +562,22 @@ static void play_one(struct play *play)
 		play_limits(play, slot);
 		break;
 	default:
-		play_stray(play);
+		if (code == UINT8_MAX)
+			play_damage(play, slot);
+		else
+			play_stray(play);
 		break;
+	}
+	play->kill_in = 0;
+}
+
+static void play_until_killed(struct play *play)
+{
+	if (setjmp(play->killed) == 0) {
+		play_one(play);
+	} else {
+		FUZZ_SAY("killed, and started again");
+		world_restart(play->world);
 	}
 }
 
@@ -371,6 +586,7 @@ static void play_end(struct play *play)
 {
 	memset(play->world->fail_errno, 0, sizeof(play->world->fail_errno));
 	play->world->attach_before_sum = 0;
+	play->kill_in = 0;
 	FUZZ_SAY("nothing fails any more; ticks");
 	for (uint32_t i = 0; i < WORLD_FILE_MAX / 16; i++) {
 		struct event event = world_event(play->world, EVENT_TICK);
@@ -395,12 +611,14 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 	static struct world world;
 	struct fuzz_input input = { .bytes = data, .size = size };
 	struct play play = { .world = &world, .input = &input };
+	const struct world_observer observer = { &play, effect_seen, moment };
 
 	hooks_reset();
 	memset(&world, 0, sizeof(world));
 	world_init(play.world, 1002);
+	world.observer = &observer;
 	for (uint32_t n = 0; n < OPERATIONS_MAX && !fuzz_done(&input); n++) {
-		play_one(&play);
+		play_until_killed(&play);
 		say_state(&play);
 		/* What is broken stays so: of long inputs not every step; usysv-repro does check each. */
 		if (n < 8 || n % 8 == 0 || fuzz_telling)

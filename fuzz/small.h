@@ -10,10 +10,14 @@
 
 /* These are meant to be set from outside. */
 #define SLEEPER_MAX 128u
+#define MSGQ_PAGES 2u
+#define SKIP_STEPS_MAX 4u
+#define SKIP_STEPS_NOTED 2u
 #define SEMSET_UNDO_ROWS_MAX 16u
 #define SEMSET_PAGE 4096u
 #define SEMSET_SLEEPERS_FIRST 4u
 #define SEMSET_ROWS_FIRST 4u
+#define SEMSET_WAKES_MAX 3u
 #define QUOTA_BUCKET_BITS 2
 /* And of the model of a set. */
 #define MODEL_OPS_MAX 64u

@@ -29,7 +29,7 @@
  */
 #if SLEEPER_MAX > 128 /* else this is for the explorer or the fuzzers, and all is small */
 #define MSGQ_PAGES 12u
-#else
+#elif !defined(MSGQ_PAGES)
 #define MSGQ_PAGES 1u
 #endif
 #define MSGQ_PER_PAGE 8u

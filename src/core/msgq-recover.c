@@ -58,8 +58,6 @@ static int handed_recover(struct msgq_call *call, uint32_t index, uint64_t state
 	uint64_t length;
 	int outcome;
 
-	if (offer.block >= call->queue->layout.n_blocks)
-		return msgq_lost(call);
 	length = msgq_block_plain(call, offer.block, BLOCK_LENGTH);
 	offer.type = (int64_t)msgq_block_plain(call, offer.block, BLOCK_TYPE);
 	offer.size = (uint32_t)length;

@@ -330,8 +330,10 @@ int msgq_handed_free(struct msgq_call *call, uint32_t state_word, uint64_t state
 		if (!msgq_step(call))
 			return MSGQ_E_BUSY;
 		msgq_txn_begin(call);
-		if (msgq_look(call, state_word) != state)
-			return msgq_txn_judge(call, MSGQ_E_CORRUPT);
+		if (msgq_look(call, state_word) != state) {
+			outcome = msgq_txn_judge(call, MSGQ_E_CORRUPT);
+			continue;
+		}
 		msgq_change(call, state_word, state, sleeper_payload(SLEEPER_FREE, 0));
 		msgq_free_push(call, block);
 		outcome = msgq_txn_commit(call);

@@ -212,17 +212,12 @@ uint32_t msgq_backed_sleepers(const struct msgq *queue)
 		       queue->layout.n_sleepers);
 }
 
-static void growth_add(struct msgq_growth *growth, const struct msgq *queue, uint64_t off,
-		       uint64_t end)
+/* Of the file, whose size is a multiple of a page; off is below end. */
+static void growth_add(struct msgq_growth *growth, uint64_t off, uint64_t end)
 {
 	off = off / MSGQ_PAGE * MSGQ_PAGE;
-	end = ALIGN_UP(end, MSGQ_PAGE);
-	if (end > queue->layout.size)
-		end = queue->layout.size;
-	if (off >= end)
-		return;
 	growth->ranges[growth->n_ranges].off = off;
-	growth->ranges[growth->n_ranges].size = end - off;
+	growth->ranges[growth->n_ranges].size = ALIGN_UP(end, MSGQ_PAGE) - off;
 	growth->n_ranges++;
 }
 
@@ -244,22 +239,21 @@ void msgq_growth(const struct msgq *queue, struct msgq_growth *ret_growth)
 		blocks = (want_blocks - 1) / MSGQ_CHUNK * MSGQ_CHUNK; /* all of the arena before is there */
 		if (blocks < growth.n_blocks)
 			blocks = growth.n_blocks;
-		growth_add(&growth, queue, layout->blocks_off + (uint64_t)blocks * MSGQ_BLOCK_SIZE,
+		growth_add(&growth, layout->blocks_off + (uint64_t)blocks * MSGQ_BLOCK_SIZE,
 			   layout->blocks_off + (uint64_t)want_blocks * MSGQ_BLOCK_SIZE);
 		growth.n_blocks = want_blocks;
 	}
 	if (want_sleepers > sleepers) {
-		growth_add(&growth, queue, layout->words_off + (uint64_t)sleepers * 8,
+		growth_add(&growth, layout->words_off + (uint64_t)sleepers * 8,
 			   layout->words_off + (uint64_t)want_sleepers * 8);
-		growth_add(&growth, queue,
+		growth_add(&growth,
 			   layout->records_off + (uint64_t)sleepers * sizeof(struct msgq_record),
 			   layout->records_off + (uint64_t)want_sleepers * sizeof(struct msgq_record));
 		growth.n_sleepers = want_sleepers;
 	}
 	page = shared32_load(&header->wanted_page);
 	if (page > 0 && page < MSGQ_PAGES && !(shared32_load(&header->backed_pages) >> page & 1)) {
-		growth_add(&growth, queue, (1 + (uint64_t)page) * MSGQ_PAGE,
-			   (2 + (uint64_t)page) * MSGQ_PAGE);
+		growth_add(&growth, (1 + (uint64_t)page) * MSGQ_PAGE, (2 + (uint64_t)page) * MSGQ_PAGE);
 		growth.page = page;
 	}
 	*ret_growth = growth;

@@ -52,7 +52,7 @@ uint64_t record_effects_sum(const struct effects *effects)
 {
 	uint64_t sum = SUM_SEED;
 
-	for (uint32_t i = 0; i < effects->n && i < EFFECTS_MAX; i++) {
+	for (uint32_t i = 0; i < effects->n; i++) {
 		const struct effect *effect = &effects->list[i];
 
 		sum = sum_u64(sum, effect->type);

@@ -232,7 +232,7 @@ int registry_allocate(struct registry *registry, enum ipc_kind kind, uint32_t mn
 	uint32_t index = window;
 	union record record;
 
-	if (count >= mni || count >= OBJECT_MAX)
+	if (count >= u32_min(mni, OBJECT_MAX))
 		return REGISTRY_E_FULL;
 	if (after < window)
 		index = table_find_free(&table, after, window);

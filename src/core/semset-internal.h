@@ -233,7 +233,7 @@ enum semtx_outcome {
 };
 
 #define SEMTX_PID 1u     /* sempid becomes mark.pid */
-#define SEMTX_OTIME 2u   /* otime becomes now */
+#define SEMTX_OTIME 2u   /* otime becomes now; never without SEMTX_PID */
 #define SEMTX_TOUCHED 4u /* its value changed on the way */
 #define SEMTX_WANTED 8u  /* a sleeper that remains names it */
 

@@ -262,11 +262,10 @@ static void tx_stamp(struct semtx *tx)
 	uint32_t i, sem;
 
 	for (i = 0; i < tx->n; i++) {
-		if (!(tx->marks[i].flags & (SEMTX_PID | SEMTX_OTIME)))
+		if (!(tx->marks[i].flags & SEMTX_PID))
 			continue;
 		sem = (tx->changes[i].index - first) / (uint32_t)(sizeof(struct semset_cell) / 8);
-		if (tx->marks[i].flags & SEMTX_PID)
-			shared32_store(&semset_cell(tx->set, sem)->pid, tx->marks[i].pid);
+		shared32_store(&semset_cell(tx->set, sem)->pid, tx->marks[i].pid);
 		if (tx->marks[i].flags & SEMTX_OTIME)
 			shared64_store(&semset_cell(tx->set, sem)->otime_s, (uint64_t)tx->actor->now_s);
 	}

@@ -22,6 +22,11 @@
 #include "core/semset-internal.h"
 
 #define ROW_PLACES 8u
+/*
+ * How often an exit clears its row again: each thread that was in the middle of a call may have adjusted once more.
+ * What is left then is for recovery.
+ */
+#define ROW_RENEWALS_MAX 8u
 
 struct row_level {
 	uint32_t first;
@@ -88,6 +93,7 @@ static int grants_void(struct semtx *tx, const struct semset_assignment *assignm
 	struct semwait wait;
 	uint64_t word;
 
+	semtx_spend(tx, end);
 	for (i = 0; i < end; i++) {
 		word_index = sleeper_word(&tx->set->sleepers, i);
 		if (semset_word(tx->set, word_index, &word) != MCAS_DONE)
@@ -293,6 +299,7 @@ static int build_drain(struct semtx *tx, void *context)
 		if (rc)
 			return rc;
 	}
+	semtx_spend(tx, sem - drain->first); /* most words hold nothing and become no entry */
 	drain->next = sem;
 	/* Somebody else may have finished, and the row be another's already. */
 	if (shared64_load(row_owner(tx->set, drain->row)) != (drain->client | ROW_CLOSING))
@@ -303,12 +310,12 @@ static int build_drain(struct semtx *tx, void *context)
 /* Gives what guards each word of the row a new version.  False: one holds an adjustment again. */
 static bool row_renew(struct semset *set, uint32_t row)
 {
-	uint32_t sem, index, rounds;
+	uint32_t sem, index, rounds = 0;
 	uint64_t word;
 
 	for (sem = 0; sem < set->layout.n_sems; sem++) {
 		index = sem_word_index(set, sem);
-		for (rounds = 0; rounds < MCAS_ROUNDS_MAX; rounds++) {
+		for (; rounds < MCAS_ROUNDS_MAX; rounds++) { /* those of the row together */
 			if (semset_word(set, index, &word) != MCAS_DONE)
 				return true; /* not to be cured here, nor of use to anybody */
 			if (semset_change(set, index, word, mcas_next(word, mcas_payload(word))) ==
@@ -328,10 +335,10 @@ static int row_drain(struct semset *set, const struct actor *actor, uint32_t row
 		     struct wakes *wakes)
 {
 	struct drain drain = { actor->client, row, 0, 0 };
-	uint32_t rounds;
+	uint32_t rounds, renewals = 0;
 	int outcome;
 
-	for (rounds = 0; rounds < MCAS_ROUNDS_MAX; rounds++) {
+	for (rounds = 0; rounds < MCAS_ROUNDS_MAX && renewals < ROW_RENEWALS_MAX; rounds++) {
 		outcome = semtx_run(set, actor, build_drain, &drain, wakes);
 		if (outcome == SEMTX_ROW_GONE)
 			return SEMSET_DONE;
@@ -346,6 +353,7 @@ static int row_drain(struct semset *set, const struct actor *actor, uint32_t row
 			return SEMSET_DONE;
 		}
 		drain.first = 0;
+		renewals++;
 	}
 	return SEMSET_E_CORRUPT;
 }

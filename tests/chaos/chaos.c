@@ -88,7 +88,7 @@ void chaos_nap(uint64_t ns)
 	(void)nanosleep(&time, NULL);
 }
 
-int chaos_count_files(const char *dir, const char *folder)
+static int count_files(const char *dir, const char *folder)
 {
 	char path[PATH_MAX + 32];
 	const struct dirent *entry;
@@ -102,6 +102,21 @@ int chaos_count_files(const char *dir, const char *folder)
 	if (files)
 		(void)closedir(files);
 	return n;
+}
+
+bool chaos_await_files(const char *dir, const char *folder, int n)
+{
+	uint64_t end_ns = chaos_now_ns() + HANG_NS;
+	int found;
+
+	do {
+		found = count_files(dir, folder);
+		if (found == n)
+			return true;
+		chaos_nap(2 * MS);
+	} while (chaos_now_ns() < end_ns);
+	chaos_wrong("%d files in %s, not %d", found, folder, n);
+	return false;
 }
 
 char chaos_state(pid_t pid)

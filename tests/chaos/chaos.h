@@ -60,8 +60,11 @@ void chaos_nap(uint64_t ns);
 /* The number that a variable of the environment holds. */
 uint64_t chaos_environment(const char *name, uint64_t otherwise);
 
-/* Files in a folder of a namespace, but those whose names begin with a dot. */
-int chaos_count_files(const char *dir, const char *folder);
+/*
+ * Waits for n files in a folder of a namespace, but those whose names begin with a dot; false, and it is said,
+ * if that does not come.
+ */
+bool chaos_await_files(const char *dir, const char *folder, int n);
 
 /* A process's state letter, or 0 if there is none. */
 char chaos_state(pid_t pid);

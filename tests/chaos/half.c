@@ -192,13 +192,14 @@ static void user_receive(void)
 	atomic_store(&user->book->received_begun, atomic_load(&user->book->received));
 }
 
-static _Noreturn void user_main(uint64_t seed)
+static _Noreturn void user_main(struct half *half, uint64_t seed)
 {
 	static void (*const calls[])(void) = {
 		user_add, user_add, user_take_all, user_set_value, user_set_all, user_undo,
 		user_take_unit, user_send, user_send, user_receive, user_receive,
 	};
 
+	user = half;
 	chaos_seed(seed);
 	if (setgroups(0, NULL) != 0 || setresgid(user->uid, user->uid, user->uid) != 0 ||
 	    setresuid(user->uid, user->uid, user->uid) != 0)
@@ -211,7 +212,7 @@ static _Noreturn void user_main(uint64_t seed)
 	_exit(0);
 }
 
-/* --- the keeper ------------------------------------------------------------------------------------- */
+/* --- the keeper, and who looks on for him ------------------------------------------------------------------------------------- */
 
 static void give_units(struct half *half)
 {
@@ -221,18 +222,18 @@ static void give_units(struct half *half)
 		return;
 	if (semop(half->set, &give, 1) != 0)
 		half->problem("semop: %s", strerror(errno));
-	half->given++;
+	half->book->given++;
 }
 
 static void offer_messages(struct half *half)
 {
 	struct half_note note;
 
-	if (half->offered - atomic_load(&half->book->received) >= OFFERED_MAX)
+	if (half->book->offered - atomic_load(&half->book->received) >= OFFERED_MAX)
 		return;
-	note_fill(&note, half->offered);
-	if (msgsnd(half->to_user, &note, note_size(half->offered), IPC_NOWAIT) == 0)
-		half->offered++;
+	note_fill(&note, half->book->offered);
+	if (msgsnd(half->to_user, &note, note_size(half->book->offered), IPC_NOWAIT) == 0)
+		half->book->offered++;
 	else if (errno != EAGAIN)
 		half->problem("msgsnd: %s", strerror(errno));
 }
@@ -243,10 +244,10 @@ static void take_messages(struct half *half)
 	ssize_t size;
 
 	while ((size = msgrcv(half->from_user, &note, sizeof(note) - sizeof(note.type), 0, IPC_NOWAIT)) >= 0) {
-		if (!note_is(&note, size, half->seen))
+		if (!note_is(&note, size, half->book->seen))
 			half->problem("the user's message %d of %d bytes comes instead of %d", note.number,
-				      (int)size, half->seen);
-		half->seen++;
+				      (int)size, half->book->seen);
+		half->book->seen++;
 	}
 	if (errno != ENOMSG)
 		half->problem("msgrcv: %s", strerror(errno));
@@ -318,34 +319,82 @@ static void compare(struct half *half)
 	compare_values(half);
 	if (semctl(half->set, UNITS, GETNCNT) != 0)
 		half->problem("a dead user still waits");
-	compare_count(half, "taken", half->given - semctl(half->set, UNITS, GETVAL), &book->taken_begun,
+	compare_count(half, "taken", half->book->given - semctl(half->set, UNITS, GETVAL), &book->taken_begun,
 		      &book->taken);
 	take_messages(half);
-	compare_count(half, "sent", half->seen, &book->sent_begun, &book->sent);
+	compare_count(half, "sent", half->book->seen, &book->sent_begun, &book->sent);
 	if (msgctl(half->to_user, IPC_STAT, &queue) != 0)
 		half->problem("IPC_STAT: %s", strerror(errno));
-	compare_count(half, "received", half->offered - (int)queue.msg_qnum, &book->received_begun,
+	compare_count(half, "received", half->book->offered - (int)queue.msg_qnum, &book->received_begun,
 		      &book->received);
+}
+
+/* While the user lives, and then how it was. */
+static _Noreturn void onlooker_main(struct half *half, uint64_t seed)
+{
+	chaos_seed(seed);
+	(void)prctl(PR_SET_PDEATHSIG, SIGKILL);
+	while (!atomic_load(&half->book->is_dead)) {
+		give_units(half);
+		offer_messages(half);
+		take_messages(half);
+		chaos_nap(MS / 4);
+	}
+	await_settled(half);
+	compare(half);
+	_exit(0);
+}
+
+static _Noreturn void prepare_main(struct half *half, uint64_t seed)
+{
+	struct msqid_ds status;
+
+	(void)seed;
+	if (semctl(half->set, UNDO, SETVAL, UNDO_START) != 0 || msgctl(half->from_user, IPC_STAT, &status) != 0)
+		half->problem("the user's objects: %s", strerror(errno));
+	status.msg_qbytes = QBYTES;
+	if (msgctl(half->from_user, IPC_SET, &status) != 0)
+		half->problem("IPC_SET: %s", strerror(errno));
+	_exit(0);
+}
+
+/* The keeper himself has nothing mapped that his children would have from him. */
+static pid_t start(struct half *half, void (*child_main)(struct half *, uint64_t))
+{
+	uint64_t seed = (uint64_t)chaos_random() << 32 | chaos_random();
+	pid_t pid = fork();
+
+	if (pid == 0)
+		child_main(half, seed);
+	if (pid < 0)
+		half->problem("fork: %s", strerror(errno));
+	return pid;
+}
+
+/* One who has said what is wrong, if anything is. */
+static void await_child(pid_t pid)
+{
+	int status = 0;
+
+	while (waitpid(pid, &status, 0) < 0 && errno == EINTR)
+		continue;
+	if (status != 0)
+		_exit(99);
 }
 
 /* One user, from his start to when he is dead and settled. */
 static void one_user(struct half *half)
 {
-	uint64_t seed = (uint64_t)chaos_random() << 32 | chaos_random();
 	uint64_t now_ns = chaos_now_ns();
-	uint64_t kill_ns = now_ns + chaos_below(80) * MS, hang_ns = now_ns + HANG_NS;
+	uint64_t kill_ns = now_ns + chaos_below(200) * MS, hang_ns = now_ns + HANG_NS;
 	bool is_orderly = chaos_chance(30), is_killed = false;
 	int status = 0;
-	pid_t pid;
+	pid_t pid, onlooker;
 
 	atomic_store(&half->book->stop, false);
-	pid = fork();
-	if (pid == 0) {
-		user = half;
-		user_main(seed);
-	}
-	if (pid < 0)
-		half->problem("fork: %s", strerror(errno));
+	atomic_store(&half->book->is_dead, false);
+	pid = start(half, user_main);
+	onlooker = start(half, onlooker_main);
 	while (waitpid(pid, &status, WNOHANG) == 0) {
 		now_ns = chaos_now_ns();
 		if (now_ns > hang_ns)
@@ -354,43 +403,28 @@ static void one_user(struct half *half)
 			atomic_store(&half->book->stop, true);
 		else if (now_ns > kill_ns && !is_killed)
 			is_killed = kill(pid, SIGKILL) == 0;
-		give_units(half);
-		offer_messages(half);
-		take_messages(half);
-		chaos_nap(MS / 4);
+		chaos_nap(MS);
 	}
 	if (WIFEXITED(status) && WEXITSTATUS(status) == 99)
 		half->problem("%s", half->book->text);
 	if (!is_killed && status != 0)
 		half->problem("the user ended with status 0x%x", (unsigned)status);
-	await_settled(half);
-	compare(half);
-}
-
-static void make(struct half *half)
-{
-	struct msqid_ds status;
-
-	half->values = semget(half->key, HALF_VALUES, IPC_CREAT | IPC_EXCL | 0602);
-	half->set = semget(half->key + 1, N_SEMS, IPC_CREAT | IPC_EXCL | 0602);
-	half->from_user = msgget(half->key, IPC_CREAT | IPC_EXCL | 0602);
-	half->to_user = msgget(half->key + 1, IPC_CREAT | IPC_EXCL | 0604);
-	if (half->values < 0 || half->set < 0 || half->from_user < 0 || half->to_user < 0 ||
-	    semctl(half->set, UNDO, SETVAL, UNDO_START) != 0 ||
-	    msgctl(half->from_user, IPC_STAT, &status) != 0)
-		half->problem("the user's objects: %s", strerror(errno));
-	status.msg_qbytes = QBYTES;
-	if (msgctl(half->from_user, IPC_SET, &status) != 0)
-		half->problem("IPC_SET: %s", strerror(errno));
+	atomic_store(&half->book->is_dead, true);
+	await_child(onlooker);
 }
 
 void half_keep(struct half *half)
 {
-	make(half);
+	half->values = semget(half->key, HALF_VALUES, IPC_CREAT | IPC_EXCL | 0602);
+	half->set = semget(half->key + 1, N_SEMS, IPC_CREAT | IPC_EXCL | 0602);
+	half->from_user = msgget(half->key, IPC_CREAT | IPC_EXCL | 0602);
+	half->to_user = msgget(half->key + 1, IPC_CREAT | IPC_EXCL | 0604);
+	if (half->values < 0 || half->set < 0 || half->from_user < 0 || half->to_user < 0)
+		half->problem("the user's objects: %s", strerror(errno));
+	await_child(start(half, prepare_main));
 	while (!atomic_load(half->finish))
 		one_user(half);
 	if (semctl(half->values, 0, IPC_RMID) != 0 || semctl(half->set, 0, IPC_RMID) != 0 ||
-	    msgctl(half->from_user, IPC_RMID, NULL) != 0 ||
-	    msgctl(half->to_user, IPC_RMID, NULL) != 0)
+	    msgctl(half->from_user, IPC_RMID, NULL) != 0 || msgctl(half->to_user, IPC_RMID, NULL) != 0)
 		half->problem("IPC_RMID: %s", strerror(errno));
 }

@@ -3,9 +3,10 @@
  * that kill the daemon.
  *
  * The keeper, who is root, has sets that the user may alter and not read, a queue that he may only send
- * to, and one that he may only receive from.  He starts the user, again and again, gives him units and
- * messages and takes his, kills him at a random moment, and when that is settled compares what there is with
- * the user's book: every call was made once, but for the one under way, which was or was not.
+ * to, and one that he may only receive from.  He starts the user, again and again, and an onlooker, who gives
+ * the user units and messages and takes his; he kills the user at a random moment; and when that is settled, the
+ * onlooker compares what there is with the user's book: every call was made once, but for the one under way,
+ * which was or was not.  The keeper maps none of it: a child's calls go by what it inherits.
  */
 #ifndef HALF_H
 #define HALF_H
@@ -21,7 +22,8 @@ struct half_book {
 	_Atomic int taken_begun, taken; /* units */
 	_Atomic int sent_begun, sent;   /* messages, numbered */
 	_Atomic int received_begun, received;
-	_Atomic bool stop;
+	_Atomic bool stop, is_dead;
+	int given, seen, offered; /* the onlookers' book: units, messages */
 	_Atomic uint64_t n_calls;
 	char text[160]; /* what must not be */
 };
@@ -34,7 +36,6 @@ struct half {
 	int key;         /* the first of two */
 	void (*problem)(const char *format, ...) __attribute__((noreturn, format(printf, 1, 2)));
 	int values, set, from_user, to_user;
-	int given, seen, offered; /* units, messages */
 };
 
 /* Until *finish.  Leaves nothing behind. */

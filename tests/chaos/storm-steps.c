@@ -10,7 +10,8 @@
  * Between two system calls the daemon changes only the registry's memory; tests/sim kills there.
  *
  *   KILLS: steps to try, evenly spread; all with USYSV_LONG.  SEED: where they begin.  BUILD: where usysvd is
- *   PARTS: the script's only parts: g segment, s set, q queue, h half.  PATIENCE: seconds for what hangs
+ *   PARTS: the script's only parts: g segment, s set, q queue, half: h semops, m
+ *   messages, w waits, k is killed.  PATIENCE: seconds for what hangs
  */
 #include <grp.h>
 #include <limits.h>
@@ -54,10 +55,8 @@ static int check(int r, const char *what)
 
 static void expect(bool is_so, const char *what)
 {
-	if (!is_so) {
-		errno = 0;
+	if (!is_so)
 		wrong(what);
-	}
 }
 
 /* Until something is so: what is not at once is soon. */
@@ -292,6 +291,11 @@ static void half_calls(void)
 	check(semop(ids[0], give, 1), "semop in my stead");
 	check(semctl(ids[0], 0, SETALL, values), "SETALL in my stead");
 	check(semop(ids[0], take + 1, 1), "semop in my stead");
+}
+
+static void half_messages(void)
+{
+	be_nobody();
 	send_number(queue_to_send, 1);
 	send_number(queue_to_send, 2);
 	receive_number(queue_to_receive, 1, 0);
@@ -334,11 +338,78 @@ static void half_till_removal(void)
 	sleep_till_removal();
 }
 
-static void half_sleeper_killed(void)
+/* The parent maps none of them before the child is there: its calls go by what it inherits. */
+static void half_begin(void)
+{
+	ids[0] = check(semget(IPC_PRIVATE, 2, 0602), "semget");
+	queue_to_send = check(msgget(IPC_PRIVATE, 0602), "msgget");
+	queue_to_receive = check(msgget(IPC_PRIVATE, 0604), "msgget");
+}
+
+static void half_end(void)
+{
+	expect(is_empty(queue_to_send) && is_empty(queue_to_receive), "each message was sent and received once");
+	check(semctl(ids[0], 0, IPC_RMID), "IPC_RMID");
+	check(msgctl(queue_to_send, IPC_RMID, NULL), "IPC_RMID");
+	check(msgctl(queue_to_receive, IPC_RMID, NULL), "IPC_RMID");
+}
+
+static void half_offer(void)
+{
+	send_number(queue_to_receive, 1);
+	send_number(queue_to_receive, 2);
+}
+
+static void script_half(void)
+{
+	half_begin();
+	end_well(start_child(half_calls), "calls in somebody's stead");
+	expect(semctl(ids[0], 0, GETVAL) == 4 && semctl(ids[0], 1, GETVAL) == 2, "each semop was done once");
+	half_end();
+}
+
+static void script_half_messages(void)
+{
+	half_begin();
+	end_well(start_child(half_offer), "two messages");
+	end_well(start_child(half_messages), "messages in somebody's stead");
+	receive_number(queue_to_send, 1, IPC_NOWAIT);
+	receive_number(queue_to_send, 2, IPC_NOWAIT);
+	half_end();
+}
+
+static void script_half_waits(void)
+{
+	struct sembuf give = {.sem_op = 6};
+	struct msqid_ds status;
+	pid_t pid;
+
+	half_begin();
+	pid = start_child(half_sleeps);
+	send_number(queue_to_send, 1);
+	send_number(queue_to_send, 2);
+	check(msgctl(queue_to_send, IPC_STAT, &status), "IPC_STAT");
+	status.msg_qbytes = 2 * TEXT_SIZE;
+	check(msgctl(queue_to_send, IPC_SET, &status), "IPC_SET");
+	await(has_sleeper, ids[0], "nobody sleeps in his stead");
+	check(semop(ids[0], &give, 1), "semop");
+	chaos_nap(2 * MS);
+	send_number(queue_to_receive, 3);
+	chaos_nap(4 * MS);
+	for (int number = 1; number <= 3; number++)
+		receive_number(queue_to_send, number, 0);
+	end_well(pid, "blocked calls in somebody's stead");
+	expect(semctl(ids[0], 0, GETVAL) == 0, "what was waited for was taken once");
+	half_end();
+}
+
+static void script_half_killed(void)
 {
 	struct sembuf give = {.sem_op = 1};
-	pid_t pid = start_child(half_is_killed_in_semop);
+	pid_t pid;
 
+	half_begin();
+	pid = start_child(half_is_killed_in_semop);
 	await(has_sleeper, ids[0], "nobody sleeps in his stead");
 	(void)kill(pid, SIGKILL);
 	end_child(pid);
@@ -351,48 +422,17 @@ static void half_sleeper_killed(void)
 	send_number(queue_to_receive, 9);
 	end_child(pid);
 	await(receives_again, queue_to_receive, "what a dead one was handed comes back");
-}
-
-static void script_half(void)
-{
-	struct sembuf give = {.sem_op = 2};
-	struct msqid_ds status;
-	pid_t pid;
-
-	ids[0] = check(semget(IPC_PRIVATE, 2, 0602), "semget");
-	queue_to_send = check(msgget(IPC_PRIVATE, 0602), "msgget");
-	queue_to_receive = check(msgget(IPC_PRIVATE, 0604), "msgget");
-	send_number(queue_to_receive, 1);
-	send_number(queue_to_receive, 2);
-	end_well(start_child(half_calls), "calls in somebody's stead");
-	expect(semctl(ids[0], 0, GETVAL) == 4 && semctl(ids[0], 1, GETVAL) == 2, "each semop was done once");
-	check(msgctl(queue_to_send, IPC_STAT, &status), "IPC_STAT");
-	status.msg_qbytes = 2 * TEXT_SIZE;
-	check(msgctl(queue_to_send, IPC_SET, &status), "IPC_SET");
-	pid = start_child(half_sleeps);
-	await(has_sleeper, ids[0], "nobody sleeps in his stead");
-	check(semop(ids[0], &give, 1), "semop");
-	chaos_nap(2 * MS);
-	send_number(queue_to_receive, 3);
-	chaos_nap(4 * MS);
-	for (int number = 1; number <= 3; number++)
-		receive_number(queue_to_send, number, 0);
-	end_well(pid, "blocked calls in somebody's stead");
-	expect(is_empty(queue_to_send) && is_empty(queue_to_receive), "each message was sent and received once");
-	expect(semctl(ids[0], 0, GETVAL) == 0, "what was waited for was taken once");
-	half_sleeper_killed();
-	check(semctl(ids[0], 0, SETVAL, 0), "SETVAL");
+	check(semctl(ids[0], 0, IPC_RMID), "IPC_RMID");
+	ids[0] = check(semget(IPC_PRIVATE, 1, 0602), "semget");
 	pid = start_child(half_till_removal);
 	await(has_sleeper, ids[0], "nobody sleeps in his stead");
-	check(semctl(ids[0], 0, IPC_RMID), "IPC_RMID");
+	half_end();
 	end_well(pid, "who slept in somebody's stead ends");
-	check(msgctl(queue_to_send, IPC_RMID, NULL), "IPC_RMID");
-	check(msgctl(queue_to_receive, IPC_RMID, NULL), "IPC_RMID");
 }
 
 static int script_main(void)
 {
-	const char *parts = getenv("PARTS") ? getenv("PARTS") : "gsqh";
+	const char *parts = getenv("PARTS") ? getenv("PARTS") : "gsqhmwk";
 
 	if (strchr(parts, 'g'))
 		script_segment();
@@ -402,6 +442,12 @@ static int script_main(void)
 		script_queue();
 	if (strchr(parts, 'h') && geteuid() == 0)
 		script_half();
+	if (strchr(parts, 'm') && geteuid() == 0)
+		script_half_messages();
+	if (strchr(parts, 'w') && geteuid() == 0)
+		script_half_waits();
+	if (strchr(parts, 'k') && geteuid() == 0)
+		script_half_killed();
 	return 0;
 }
 
@@ -585,28 +631,12 @@ static bool has_ended_well(void)
 	return status == 0;
 }
 
-/* Files in a folder of the namespace; waits for there to be n. */
-static bool has_files(const char *folder, int n)
-{
-	uint64_t end_ns = chaos_now_ns() + patience_s * 1000 * MS;
-	int found;
-
-	do {
-		found = chaos_count_files(dir, folder);
-		if (found == n)
-			return true;
-		chaos_nap(2 * MS);
-	} while (chaos_now_ns() < end_ns);
-	printf("# wrong: %d files in %s, not %d\n", found, folder, n);
-	return false;
-}
-
 /* The same, and nothing is left.  1 or more: the calls of a script that was not disturbed. */
 static int step_and_look(int n, int m)
 {
 	int r = step(n, m);
 
-	if (r >= 0 && (!has_ended_well() || !has_files("objects", 0) || !has_files("ledgers", 1)))
+	if (r >= 0 && (!has_ended_well() || !chaos_await_files(dir, "objects", 0) || !chaos_await_files(dir, "ledgers", 1)))
 		r = -1;
 	if (r < 0)
 		chaos_wrong("the daemon was killed at call %d, number %llu, the next at call %d", n, killed_at, m);

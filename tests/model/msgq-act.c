@@ -48,67 +48,85 @@ static void text_make(const struct msgq_act *act, struct model_message *ret_mess
 
 /* --- the queue ---------------------------------------------------------------------------------- */
 
-static void grow(struct msgq_pair *pair)
+static void map(struct msgq_pair *pair, struct msgq *queue)
+{
+	ASSERT(msgq_bind(queue, pair->base, pair->size) == MSGQ_DONE);
+}
+
+void msgq_act_remap(struct msgq_pair *pair)
+{
+	map(pair, &pair->queue);
+	for (uint32_t i = 0; i < MSGQ_VIEWS; i++)
+		map(pair, &pair->views[i]);
+}
+
+static struct msgq *queue_of(struct msgq_pair *pair, const struct msgq_act *act)
+{
+	bool is_daemons = act->actor.client == ACTOR_DAEMON || act->kind == MSGQ_ACT_RECOVER ||
+			  act->kind >= MSGQ_ACT_STEAD_SEND;
+
+	return is_daemons ? &pair->queue : &pair->views[act->actor.client % MSGQ_VIEWS];
+}
+
+static void grow(struct msgq_pair *pair, struct msgq *queue)
 {
 	struct msgq_growth growth;
 
-	msgq_growth(&pair->queue, &growth);
+	msgq_growth(queue, &growth);
 	for (uint32_t i = 0; pair->back && i < growth.n_ranges; i++)
 		pair->back(pair->base + growth.ranges[i].off, growth.ranges[i].size, true);
 	if (growth.n_blocks > pair->n_blocks)
 		pair->n_blocks = growth.n_blocks;
-	msgq_growth_done(&pair->queue, &growth);
+	msgq_growth_done(queue, &growth);
 }
 
-static bool take_away(struct msgq_pair *pair)
+static bool take_away(struct msgq_pair *pair, struct msgq *queue)
 {
 	struct msgq_trim trim;
 	uint64_t off, size;
 
-	while (msgq_trim_left(&pair->queue, &trim)) {
-		if (!msgq_trim_is_quiet(&pair->queue))
+	while (msgq_trim_left(queue, &trim)) {
+		if (!msgq_trim_is_quiet(queue))
 			return false;
-		while (msgq_trim_next(&pair->queue, &trim, &off, &size)) {
+		while (msgq_trim_next(queue, &trim, &off, &size)) {
 			if (pair->back) /* it may have been taken away before, by who was then killed */
 				pair->back(pair->base + off, size, true);
 			memset(pair->base + off, 0, size);
 			if (pair->back)
 				pair->back(pair->base + off, size, false);
 		}
-		msgq_trim_done(&pair->queue, &trim);
+		msgq_trim_done(queue, &trim);
 	}
 	return true;
 }
 
 /* DONE: all is given back that can be, or somebody is in the way. */
-static int give_back(struct msgq_pair *pair, const struct actor *actor)
+static int give_back(struct msgq_pair *pair, struct msgq *queue, const struct actor *actor)
 {
 	int outcome = MSGQ_E_BUSY;
 	bool done;
 
-	(void)msgq_trim_is_due(&pair->queue, actor->now_s); /* or not: a hint */
-	if (!msgq_trim_begin(&pair->queue, actor))
+	(void)msgq_trim_is_due(queue, actor->now_s); /* or not: a hint */
+	if (!msgq_trim_begin(queue, actor))
 		return MSGQ_DONE;
-	done = take_away(pair);
+	done = take_away(pair, queue);
 	for (uint32_t i = 0; done && outcome == MSGQ_E_BUSY && i < TRIM_TRIES; i++) {
-		msgq_trim_close(&pair->queue);
-		outcome = msgq_trim_flip(&pair->queue, actor);
+		msgq_trim_close(queue);
+		outcome = msgq_trim_flip(queue, actor);
 	}
-	done = done && take_away(pair);
-	msgq_trim_end(&pair->queue, actor, !done);
+	done = done && take_away(pair, queue);
+	msgq_trim_end(queue, actor, !done || outcome != MSGQ_BLOCKED);
 	return outcome == MSGQ_BLOCKED || outcome == MSGQ_E_BUSY ? MSGQ_DONE : outcome;
 }
 
-static int end_sleep(struct msgq_pair *pair, const struct msgq_act *act, struct msgq_result *result,
+static int end_sleep(struct msgq *queue, const struct msgq_act *act, struct msgq_sleeper *own, struct msgq_result *result,
 		     uint64_t *ret_size, struct wakes *wakes)
 {
-	struct msgq_sleeper *own = &pair->sleepers[act->place];
-
 	if (!act->receives)
-		return act->cancels ? msgq_send_cancel(&pair->queue, &act->actor, own, wakes)
-				    : msgq_send_poll(&pair->queue, own);
+		return act->cancels ? msgq_send_cancel(queue, &act->actor, own, wakes)
+				    : msgq_send_poll(queue, own);
 	return (act->cancels ? msgq_receive_cancel : msgq_receive_poll)(
-		&pair->queue, &act->actor, own, &act->want, result->message.text, ret_size,
+		queue, &act->actor, own, &act->want, result->message.text, ret_size,
 		&result->message.type, wakes);
 }
 
@@ -117,17 +135,23 @@ static int try_on_queue(struct msgq_pair *pair, const struct msgq_act *act, stru
 {
 	struct msgq_sleeper *waits = act->place < MODEL_SLEEPERS_MAX ? &pair->sleepers[act->place] : NULL;
 	struct model_message *message = &result->message;
-	struct msgq *queue = &pair->queue;
+	struct msgq *queue = queue_of(pair, act);
 
 	switch (act->kind) {
 	case MSGQ_ACT_SEND:
+		if (!waits)
+			return msgq_send(queue, &act->actor, act->want.type, message->text,
+					 act->want.size, wakes);
 		return msgq_send_or_wait(queue, &act->actor, act->want.type, message->text,
 					 act->want.size, wakes, waits);
 	case MSGQ_ACT_RECEIVE:
+		if (!waits)
+			return msgq_receive(queue, &act->actor, &act->want, message->text, ret_size,
+					    &message->type, wakes);
 		return msgq_receive_or_wait(queue, &act->actor, &act->want, message->text, ret_size,
 					    &message->type, wakes, waits);
 	case MSGQ_ACT_END:
-		return end_sleep(pair, act, result, ret_size, wakes);
+		return end_sleep(queue, act, waits, result, ret_size, wakes);
 	case MSGQ_ACT_COPY:
 		return msgq_copy(queue, act->want.type, act->want.size,
 				 act->want.flags & ABI_MSG_NOERROR, message->text, ret_size,
@@ -136,13 +160,15 @@ static int try_on_queue(struct msgq_pair *pair, const struct msgq_act *act, stru
 		msgq_get_stat(queue, &result->stat);
 		return MSGQ_DONE;
 	case MSGQ_ACT_SET:
+		if (act->want.size > queue->layout.qbytes_max)
+			ASSERT(msgq_extend(queue, pair->size, act->want.size) == MSGQ_DONE);
 		return msgq_set(queue, &act->actor, act->want.size, wakes);
 	case MSGQ_ACT_SETTLE:
 		return msgq_settle(queue, &act->actor, wakes);
 	case MSGQ_ACT_NEXT_DAEMON:
 		return msgq_stead_recover(queue, &act->actor, wakes);
 	case MSGQ_ACT_TRIM:
-		return give_back(pair, &act->actor);
+		return give_back(pair, queue, &act->actor);
 	case MSGQ_ACT_RECOVER:
 		return msgq_recover(queue, &act->actor, wakes);
 	case MSGQ_ACT_REMOVE:
@@ -159,6 +185,16 @@ static int try_on_queue(struct msgq_pair *pair, const struct msgq_act *act, stru
 	return msgq_stead_end(queue, &act->actor, act->stead.number, wakes);
 }
 
+/* True if the call is to be made again, after what its outcome asks for. */
+static bool again(struct msgq_pair *pair, struct msgq *queue, int outcome)
+{
+	if (outcome == MSGQ_GROW)
+		grow(pair, queue);
+	else if (outcome == MSGQ_REMAP)
+		map(pair, queue);
+	return outcome == MSGQ_GROW || outcome == MSGQ_REMAP || outcome == MSGQ_MORE;
+}
+
 void msgq_act_on_queue(struct msgq_pair *pair, const struct msgq_act *act, struct msgq_result *ret_result)
 {
 	struct wakes wakes;
@@ -173,10 +209,7 @@ void msgq_act_on_queue(struct msgq_pair *pair, const struct msgq_act *act, struc
 		ret_result->outcome = try_on_queue(pair, act, ret_result, &size, &wakes);
 		for (uint32_t i = 0; i < wakes.n && ret_result->n_woken < MODEL_PLACES_MAX; i++)
 			ret_result->woken[ret_result->n_woken++] = wakes.word_indexes[i];
-		if (ret_result->outcome == MSGQ_GROW)
-			grow(pair);
-	} while ((ret_result->outcome == MSGQ_GROW || ret_result->outcome == MSGQ_MORE) &&
-		 ++tries < TRIES_MAX);
+	} while (again(pair, queue_of(pair, act), ret_result->outcome) && ++tries < TRIES_MAX);
 	ret_result->message.size = (uint32_t)size;
 }
 

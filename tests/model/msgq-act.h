@@ -47,15 +47,20 @@ struct msgq_result {
 	uint32_t woken[MODEL_PLACES_MAX]; /* words of the file */
 };
 
+/* Clients, or how many have a mapping of their own. */
+#define MSGQ_VIEWS 4u
+
 /* A queue and its model. */
 struct msgq_pair {
-	struct msgq queue;
+	struct msgq queue; /* the daemon's mapping */
+	struct msgq views[MSGQ_VIEWS]; /* clients' */
 	struct model_msgq model;
 	struct msgq_sleeper sleepers[MODEL_SLEEPERS_MAX];
 	uint8_t *base;
 	/* NULL, or told which pages have storage from here on, or have none: nobody may touch those. */
 	void (*back)(void *pages, uint64_t size, bool is_backed);
-	uint64_t qbytes_max;
+	uint64_t size; /* of the file, which may have room for a larger queue */
+	uint64_t qbytes_max; /* at the beginning */
 	uint32_t n_blocks; /* beyond these nothing was touched */
 	uint8_t seed;
 };
@@ -69,6 +74,8 @@ uint32_t msgq_act_place(uint64_t client, uint32_t number);
  */
 bool msgq_act_prepare(struct msgq_pair *pair, struct msgq_act *act);
 void msgq_act_on_queue(struct msgq_pair *pair, const struct msgq_act *act, struct msgq_result *ret_result);
+/* Everybody has noticed that the file is larger. */
+void msgq_act_remap(struct msgq_pair *pair);
 void msgq_act_on_model(struct model_msgq *model, const struct msgq_act *act,
 		       struct msgq_result *ret_result);
 /* Whether outcome and message are the same; wakes and stat are the caller's. */

@@ -50,6 +50,8 @@ bool msgq_between_may(const struct msgq_pair *pair, const struct msgq_act *first
 	if ((first->kind == MSGQ_ACT_COPY && second->kind == MSGQ_ACT_TRIM) ||
 	    (first->kind == MSGQ_ACT_TRIM && second->kind == MSGQ_ACT_COPY))
 		return false; /* a lock */
+	if (first->kind == MSGQ_ACT_END && !first->receives && second->kind == MSGQ_ACT_SET)
+		return false; /* over an older mapping he tries again, whether he fits or not */
 	if (first->kind == MSGQ_ACT_RECOVER && count_of_client(&pair->model, first->actor.client) > 1)
 		return false;
 	return count_waiting(&pair->model, true) <= TOLD_AT_ONCE &&
@@ -355,6 +357,7 @@ const char *msgq_between_explain(struct msgq_pair *pair, const struct msgq_betwe
 	static struct model_msgq models[ORDERS];
 	const struct model_msgq *explained = NULL;
 
+	msgq_act_remap(pair);
 	stamps.n = 0;
 	stamps_note(&pair->model);
 	for (uint32_t order = 0; order < ORDERS; order++) {

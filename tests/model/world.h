@@ -11,7 +11,7 @@
 #include "core/service.h"
 
 /* Binary logarithm of the size of this world's huge pages, to which root alone has a right. */
-#define WORLD_HUGE 21u
+#define WORLD_HUGE 25u
 
 #define WORLD_FILE_MAX 512u
 #define WORLD_ATTACH_MAX 640u

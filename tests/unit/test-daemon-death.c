@@ -550,6 +550,44 @@ static void daemon_killed_at_any_moment_leaves_registry_and_files_in_step(void *
 	assert_true(n > 0);
 }
 
+/* As a daemon leaves it that is killed in a removal, before it has touched the file. */
+static void begin_removal(const struct fixture *fixture, int32_t id)
+{
+	struct registry_object object = {0};
+	struct registry registry;
+	void *base = NULL;
+	char path[128];
+	int fd;
+
+	(void)snprintf(path, sizeof(path), "%s/registry", fixture->dir);
+	fd = open(path, O_RDWR | O_CLOEXEC);
+	assert_int_equal(map_file(fd, registry_size(), true, &base), 0);
+	(void)close(fd);
+	assert_int_equal(registry_bind(&registry, base, registry_size()), 0);
+	assert_int_equal(registry_get(&registry, IPC_KIND_SEM, id, &object), 0);
+	object.state = REGISTRY_CLOSING;
+	registry_put(&registry, IPC_KIND_SEM, &object);
+	map_close(base, registry_size());
+}
+
+static void removal_cut_short_is_told_to_those_who_have_the_set(void **state)
+{
+	struct fixture *fixture = *state;
+	struct wire wire = wire_open(fixture);
+	struct abi_sembuf op = {.sem_num = 1, .sem_op = -1};
+	struct actor actor = {.client = wire.client, .pid = (uint32_t)getpid()};
+	struct wakes wakes = {0};
+	struct semset set;
+	int32_t id = make_set_of_three(fixture, &wire, &set);
+
+	ledger_use(&wire.ledger, IPC_KIND_SEM, id);
+	assert_int_equal(daemon_end(fixture, SIGKILL), 128 + SIGKILL);
+	begin_removal(fixture, id);
+	assert_int_equal(daemon_begin(fixture, NAMESPACE_MODE_DEFAULT), 0);
+	assert_int_equal(semset_op(&set, &actor, &op, 1, &wakes), SEMSET_E_REMOVED);
+	wire_close(&wire);
+}
+
 static void files_without_object_and_objects_without_file_go_at_start(void **state)
 {
 	struct fixture *fixture = *state;
@@ -590,6 +628,7 @@ int main(int argc, char **argv)
 		T(exec_after_closing_everything_ends_attachments),
 		T(daemon_killed_and_started_again_knows_everything),
 		T(daemon_killed_at_any_moment_leaves_registry_and_files_in_step),
+		T(removal_cut_short_is_told_to_those_who_have_the_set),
 		T(files_without_object_and_objects_without_file_go_at_start),
 	};
 

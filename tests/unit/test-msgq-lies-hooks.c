@@ -258,12 +258,35 @@ static void a_guard_that_never_holds_still_is_a_call_that_ends(void **state)
 	fixture_deinit(&fixture);
 }
 
+/* What was handed to a sleeper is no longer there, and others change the queue: no reason to say "again". */
+static void freeing_what_has_gone_has_an_outcome(void **state)
+{
+	const struct actor actor = fixture_actor(1);
+	struct msgq_call call;
+	uint32_t word;
+
+	(void)state;
+	random_state = 1;
+	fixture_init(&fixture, 1000);
+	assert_int_equal(fixture_send(&fixture, 1, 1, "text", 4), MSGQ_DONE); /* an entry, and storage */
+	assert_int_equal(msgq_begin(&call, &fixture.queue, &actor, NULL), MSGQ_DONE);
+	assert_int_equal(msgq_enter(&call, true), MSGQ_DONE);
+	word = sleeper_word(&fixture.queue.sleepers, 0);
+	assert_int_equal(msgq_handed_free(&call, word, UINT64_C(77) << 32, 0), MSGQ_E_CORRUPT);
+	restless = &call.header->guard;
+	n_accesses = 0;
+	assert_int_equal(msgq_handed_free(&call, word, UINT64_C(77) << 32, 0), MSGQ_E_BUSY);
+	restless = NULL;
+	fixture_deinit(&fixture);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(scribbled_files_harm_nobody_else),
 		cmocka_unit_test(loads_that_lie_harm_nobody_else),
 		cmocka_unit_test(a_guard_that_never_holds_still_is_a_call_that_ends),
+		cmocka_unit_test(freeing_what_has_gone_has_an_outcome),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL) != 0;
