@@ -23,7 +23,7 @@
 #include "fuzz.h"
 #include "hooks.h"
 
-#include "core/msgq.h"
+#include "core/msgq-internal.h"
 
 #define QBYTES 600u
 #define QBYTES_MAX (QBYTES + 4 * 255u * 8u)
@@ -46,7 +46,7 @@ static void check(int outcome, const struct wakes *wakes)
 {
 	FUZZ_ASSERT(outcome >= MSGQ_DONE && outcome <= MSGQ_E_BUSY);
 	FUZZ_ASSERT(text[TEXT_MAX] == 0xa5 && text[TEXT_MAX + 15] == 0xa5);
-	FUZZ_ASSERT(!wakes || wakes->n <= WAKES_MAX);
+	FUZZ_ASSERT(!wakes || wakes->n <= MSGQ_WAKES_MAX);
 	for (uint32_t i = 0; wakes && i < wakes->n; i++)
 		FUZZ_ASSERT(wakes->word_indexes[i] < queue.mcas.n_words);
 }

@@ -11,6 +11,7 @@
 /* These are meant to be set from outside. */
 #define SLEEPER_MAX 128u
 #define MSGQ_PAGES 2u
+#define MSGQ_WAKES_MAX 8u
 #define SKIP_STEPS_MAX 4u
 #define SKIP_STEPS_NOTED 2u
 #define SEMSET_UNDO_ROWS_MAX 16u

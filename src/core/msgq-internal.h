@@ -36,6 +36,11 @@
 #define MSGQ_KEPT (MSGQ_PER_PAGE / 2)
 #define MSGQ_ENTRIES_ALL (MSGQ_PAGES * MSGQ_PER_PAGE)
 
+/* Wakes a list takes; the fuzzers build with fewer. */
+#ifndef MSGQ_WAKES_MAX
+#define MSGQ_WAKES_MAX WAKES_MAX
+#endif
+
 /* Words outside of the roots that one commit changes. */
 #define MSGQ_CHANGES 13u
 
@@ -267,7 +272,7 @@ struct msgq_picks {
 		uint32_t index;
 		uint64_t word;
 		uint64_t ticket;
-	} list[WAKES_MAX];
+	} list[MSGQ_WAKES_MAX];
 };
 
 /*
@@ -501,7 +506,7 @@ static inline void msgq_note32(struct shared32 *word, uint32_t value)
 
 static inline bool msgq_may_wake(const struct msgq_call *call, uint32_t n)
 {
-	return WAKES_MAX - call->wakes->n >= n;
+	return MSGQ_WAKES_MAX - call->wakes->n >= n;
 }
 
 /* --- msgq.c */

@@ -124,7 +124,7 @@ static int sleepers_stop(struct msgq_call *call, uint64_t client, struct msgq_pi
 	uint32_t index, end = msgq_backed_sleepers(call->queue);
 	int outcome = MSGQ_DONE;
 
-	ret_picks->max = WAKES_MAX;
+	ret_picks->max = MSGQ_WAKES_MAX;
 	ret_picks->n = 0;
 	ret_picks->n_matching = 0;
 	for (index = 0; index < end && outcome != MSGQ_E_BUSY; index++) {

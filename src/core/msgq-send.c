@@ -8,7 +8,7 @@
 #define APPEND_WORDS 9u
 #define OFFER_MAX (MSGQ_CHANGES - APPEND_WORDS)
 
-STATIC_ASSERT(OFFER_MAX < WAKES_MAX);
+STATIC_ASSERT(OFFER_MAX < MSGQ_WAKES_MAX);
 
 /* What one attempt to publish does to receivers. */
 struct handing {

@@ -190,7 +190,7 @@ static int wake_some(struct msgq_call *call, const struct filter *filter, uint32
 	int outcome;
 
 	msgq_txn_begin(call);
-	picks->max = u32_min(MSGQ_CHANGES, WAKES_MAX - call->wakes->n);
+	picks->max = u32_min(MSGQ_CHANGES, MSGQ_WAKES_MAX - call->wakes->n);
 	outcome = pick(call, filter, picks);
 	if (outcome)
 		return outcome;

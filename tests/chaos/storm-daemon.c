@@ -83,7 +83,7 @@ static int next_away = 5;
 
 /* --- in a worker ---------------------------------------------------------------------------------- */
 
-__attribute__((format(printf, 1, 2))) static _Noreturn void problem(const char *format, ...)
+__attribute__((noreturn, format(printf, 1, 2))) static void problem(const char *format, ...)
 {
 	va_list arguments;
 

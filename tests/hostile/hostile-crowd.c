@@ -1,7 +1,7 @@
 /*
  * hostile-crowd.c: nobody means harm, but there are many: processes, objects, forks.  Others are served
  * all the time; what each costs in memory is printed.  (That an operation costs the same beside many is
- * counted in tests/unit/test-scale-hooks.c.)
+ * counted in tests/unit/test-scale-daemon-steps.c.)
  */
 #include "hostile.h"
 

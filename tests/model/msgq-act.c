@@ -3,6 +3,8 @@
 
 #include <string.h>
 
+#include "core/msgq-internal.h"
+
 /* Numbers of one client, of so many clients. */
 #define NUMBERS 4u
 STATIC_ASSERT(MODEL_STEADS_MAX == 0 || MODEL_STEADS_MAX == 4 * NUMBERS);
@@ -185,6 +187,12 @@ static int try_on_queue(struct msgq_pair *pair, const struct msgq_act *act, stru
 	return msgq_stead_end(queue, &act->actor, act->stead.number, wakes);
 }
 
+static void wakes_note(const struct wakes *wakes, struct msgq_result *result)
+{
+	for (uint32_t i = 0; i < wakes->n && result->n_woken < MODEL_PLACES_MAX; i++)
+		result->woken[result->n_woken++] = wakes->word_indexes[i];
+}
+
 /* True if the call is to be made again, after what its outcome asks for. */
 static bool again(struct msgq_pair *pair, struct msgq *queue, int outcome)
 {
@@ -207,9 +215,12 @@ void msgq_act_on_queue(struct msgq_pair *pair, const struct msgq_act *act, struc
 	do {
 		wakes.n = 0; /* not all of them have such a list */
 		ret_result->outcome = try_on_queue(pair, act, ret_result, &size, &wakes);
-		for (uint32_t i = 0; i < wakes.n && ret_result->n_woken < MODEL_PLACES_MAX; i++)
-			ret_result->woken[ret_result->n_woken++] = wakes.word_indexes[i];
+		wakes_note(&wakes, ret_result);
 	} while (again(pair, queue_of(pair, act), ret_result->outcome) && ++tries < TRIES_MAX);
+	while (wakes.n == MSGQ_WAKES_MAX && ++tries < TRIES_MAX) {
+		(void)msgq_settle(queue_of(pair, act), &act->actor, &wakes);
+		wakes_note(&wakes, ret_result);
+	}
 	ret_result->message.size = (uint32_t)size;
 }
 

@@ -5,9 +5,9 @@
 
 #include "core/msgq-internal.h"
 
-/* Receivers that one commit tells that a message is too long for them, and senders that there is room. */
+/* Receivers that one commit tells that a message is too long for them, and all who are woken without a pause. */
 #define TOLD_AT_ONCE 4u
-#define WOKEN_AT_ONCE (MSGQ_CHANGES - 1)
+#define WOKEN_AT_ONCE (MSGQ_WAKES_MAX - 2u)
 
 bool msgq_between_is_daemons(const struct msgq_act *act)
 {
@@ -38,6 +38,7 @@ bool msgq_between_may(const struct msgq_pair *pair, const struct msgq_act *first
 		      const struct msgq_act *second)
 {
 	bool is_same = first->actor.client == second->actor.client;
+	uint32_t n_receivers = count_waiting(&pair->model, true);
 
 	if (msgq_between_is_daemons(first) && msgq_between_is_daemons(second))
 		return false;
@@ -54,8 +55,8 @@ bool msgq_between_may(const struct msgq_pair *pair, const struct msgq_act *first
 		return false; /* over an older mapping he tries again, whether he fits or not */
 	if (first->kind == MSGQ_ACT_RECOVER && count_of_client(&pair->model, first->actor.client) > 1)
 		return false;
-	return count_waiting(&pair->model, true) <= TOLD_AT_ONCE &&
-	       count_waiting(&pair->model, false) <= WOKEN_AT_ONCE;
+	return n_receivers <= TOLD_AT_ONCE &&
+	       n_receivers + count_waiting(&pair->model, false) <= WOKEN_AT_ONCE;
 }
 
 void msgq_between_leave(struct msgq_pair *pair, struct msgq_between *between)

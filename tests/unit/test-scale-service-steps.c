@@ -7,7 +7,7 @@
  * Every event costs the same, but for what it says: bits of a table looked through for a free place or a removed
  * segment, 64 in a word; removed segments looked at again, SERVICE_REAPS_PER_STEP_MAX at most; chains of hash
  * tables, which are longer in a full table than in an empty one, by one or two on average.
- * Only a start looks at everything, once.  What the storage's calls cost is not the service's: test-scale-hooks.c.
+ * Only a start looks at everything, once.  What the storage's calls cost is not the service's: test-scale-daemon-steps.c.
  */
 #include "test.h"
 
