@@ -23,10 +23,10 @@ static void queue_any(void)
 
 	ASSUME(layout.qbytes_max <= MSG_TEXT_MAX);
 	layout.slots_off = (1 + MSGQ_PAGES) * (uint64_t)MSGQ_PAGE;
-	layout.words_off = layout.slots_off + mcas_slots_size();
-	layout.records_off = ALIGN_UP(layout.words_off + N_SLEEPERS * 8u, 64);
-	layout.blocks_off = ALIGN_UP(layout.records_off + N_SLEEPERS * sizeof(struct msgq_record), 128);
-	layout.size = layout.blocks_off + N_BLOCKS * MSGQ_BLOCK_SIZE;
+	layout.words_off = ALIGN_UP(layout.slots_off + mcas_slots_size(), MSGQ_PAGE);
+	layout.records_off = ALIGN_UP(layout.words_off + N_SLEEPERS * 8u, MSGQ_PAGE);
+	layout.blocks_off = ALIGN_UP(layout.records_off + N_SLEEPERS * sizeof(struct msgq_record), MSGQ_PAGE);
+	layout.size = ALIGN_UP(layout.blocks_off + N_BLOCKS * MSGQ_BLOCK_SIZE, MSGQ_PAGE);
 	file_size = layout.size;
 	queue->base = file;
 	queue->layout = layout;
@@ -47,7 +47,7 @@ static bool call_valid(const struct msgq_call *call)
 		return false;
 	if (call->sleeper != MSGQ_NONE && call->sleeper >= N_SLEEPERS)
 		return false;
-	return !call->wakes || call->wakes->n <= WAKES_MAX;
+	return !call->wakes || call->wakes->n <= MSGQ_WAKES_MAX;
 }
 
 /* The same of the change that was begun: one of its words, whichever.  A reader's are only looked at. */
@@ -421,12 +421,49 @@ bool msgq_fits(struct msgq_call *call, uint64_t size)
 
 int msgq_publish(struct msgq_call *call, const struct msgq_offer *offer)
 {
-	PROVE(call_valid(call) && offer->block < N_BLOCKS);
+	PROVE(call_valid(call) && offer->block < N_BLOCKS && offer->last < N_BLOCKS);
+	PROVE(offer->size <= MSG_TEXT_MAX && offer->source < call->queue->mcas.n_words);
 	fields_any(call);
 	call->txn.n = 0;
 	call->wakes->n = nondet_u32();
-	ASSUME(call->wakes->n <= WAKES_MAX);
+	ASSUME(call->wakes->n <= MSGQ_WAKES_MAX);
 	return nondet_bool() ? MSGQ_GONE : outcome_any(MSGQ_E_BUSY);
+}
+
+int msgq_send_run(struct msgq_call *call, struct msgq_offer *offer, const void *text,
+		  struct msgq_sleeper *ret_sleeper)
+{
+	PROVE(call_valid(call) && call->entry < MSGQ_ENTRIES_ALL && call->sleeper == MSGQ_NONE);
+	PROVE(__CPROVER_r_ok(text, offer->size) && !ret_sleeper);
+	PROVE(offer->receipt < call->queue->mcas.n_words);
+	call->entry = MSGQ_NONE;
+	call->wakes->n = nondet_u32();
+	ASSUME(call->wakes->n <= MSGQ_WAKES_MAX);
+	return outcome_any(MSGQ_E_BUSY);
+}
+#endif
+
+#if PART != RECOVER
+int msgq_recover(struct msgq *queue, const struct actor *actor, struct wakes *ret_wakes)
+{
+	(void)queue;
+	(void)actor;
+	ret_wakes->n = nondet_u32();
+	ASSUME(ret_wakes->n <= MSGQ_WAKES_MAX);
+	return outcome_any(MSGQ_E_BUSY);
+}
+#endif
+
+#if PART != RECEIVE
+int msgq_receive_step(struct msgq_call *call, const struct msgq_want *want, bool wait,
+		      struct msgq_found *ret_found)
+{
+	(void)ret_found;
+	PROVE(call_valid(call) && call->entry < MSGQ_ENTRIES_ALL && call->sleeper < N_SLEEPERS);
+	PROVE(call->receipt < call->queue->mcas.n_words && __CPROVER_r_ok(want, sizeof(*want)));
+	fields_any(call);
+	call->txn.n = 0;
+	return wait && nondet_bool() ? MSGQ_WAITING : outcome_any(MSGQ_E_BUSY);
 }
 #endif
 
@@ -470,7 +507,7 @@ int msgq_pick_receivers(struct msgq_call *call, int64_t type, struct msgq_picks 
 	uint32_t i;
 
 	(void)type;
-	PROVE(picks->max <= WAKES_MAX);
+	PROVE(picks->max <= MSGQ_WAKES_MAX);
 	picks->n = nondet_u32();
 	picks->n_waiting = nondet_u32();
 	picks->n_matching = nondet_u32();
@@ -484,7 +521,7 @@ int msgq_pick_receivers(struct msgq_call *call, int64_t type, struct msgq_picks 
 void msgq_picks_insert(struct msgq_picks *picks, uint32_t index, uint64_t word, uint64_t ticket)
 {
 	(void)ticket;
-	PROVE(picks->n <= picks->max && picks->max <= WAKES_MAX);
+	PROVE(picks->n <= picks->max && picks->max <= MSGQ_WAKES_MAX);
 	picks->n_matching++;
 	if (picks->n == picks->max)
 		return;
@@ -495,11 +532,9 @@ void msgq_picks_insert(struct msgq_picks *picks, uint32_t index, uint64_t word, 
 
 void msgq_wake_senders(struct msgq_call *call)
 {
-	PROVE(call_valid(call));
-	if (call->wakes) {
-		call->wakes->n = nondet_u32();
-		ASSUME(call->wakes->n <= WAKES_MAX);
-	}
+	PROVE(call_valid(call) && call->entry < MSGQ_ENTRIES_ALL && call->wakes);
+	call->wakes->n = nondet_u32();
+	ASSUME(call->wakes->n <= MSGQ_WAKES_MAX);
 }
 
 void msgq_wake_receivers(struct msgq_call *call)

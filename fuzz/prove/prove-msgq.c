@@ -15,18 +15,26 @@
 #define TXN 8
 #define QUEUE 9
 #define TRIM 10
+#define STEAD 11
 
 #define ROUNDS 1u
 #include "memory.h"
 #include "tiny.h"
 
+#if PART == WAIT || PART == RECOVER
+#define MSGQ_WAKES_MAX 3u
+#endif
 #include "core/msgq-internal.h"
 
 #include "mcas-proved.h"
 
 #include "core/sleeper.c"
 
+#if PART == TRIM
+#define N_BLOCKS 128u /* two pieces of each arena */
+#else
 #define N_BLOCKS 3u
+#endif
 #define N_SLEEPERS 2u
 #ifndef STEPS_MAX
 #define STEPS_MAX 2u
@@ -36,6 +44,7 @@
 #endif
 #define SKIP_STEPS_MAX 3u
 #define SKIP_STEPS_NOTED 2u
+#define POSITION_TRIES 2u
 
 #include "msgq-proved.h"
 
@@ -184,6 +193,20 @@ void select_later_any(void)
 	PROVE(any.call.broken || next <= N_BLOCKS);
 }
 
+void select_copy_any(void)
+{
+	uint64_t size_max = nondet_u64(), size = 0;
+	int64_t type;
+	void *text;
+
+	queue_any();
+	ASSUME(size_max <= TEXT_MAX);
+	text = malloc(size_max);
+	ASSUME(text);
+	(void)msgq_copy(&any.queue, (int64_t)nondet_u64(), size_max, nondet_bool(), text, &size, &type);
+	PROVE(size <= size_max);
+}
+
 #elif PART == SEND
 
 void send_publish_any(void)
@@ -212,7 +235,7 @@ void send_any(void)
 	ASSUME(text);
 	(void)msgq_send_or_wait(&any.queue, &any.actor, (int64_t)nondet_u64(), text, size, &any.wakes,
 				nondet_bool() ? &sleeper : NULL);
-	PROVE(any.wakes.n <= WAKES_MAX);
+	PROVE(any.wakes.n <= MSGQ_WAKES_MAX);
 }
 
 #elif PART == RECEIVE
@@ -233,7 +256,7 @@ void receive_any(void)
 	ASSUME(text);
 	(void)msgq_receive_or_wait(&any.queue, &any.actor, &want, text, &size, &type, &any.wakes,
 				   nondet_bool() ? &sleeper : NULL);
-	PROVE(size <= want.size && any.wakes.n <= WAKES_MAX);
+	PROVE(size <= want.size && any.wakes.n <= MSGQ_WAKES_MAX);
 }
 
 #elif PART == WAIT
@@ -257,7 +280,7 @@ void wait_pick_any(void)
 	struct msgq_picks picks;
 
 	call_any();
-	ASSUME(picks.max <= WAKES_MAX);
+	ASSUME(picks.max <= MSGQ_WAKES_MAX);
 	(void)msgq_pick_receivers(&any.call, (int64_t)nondet_u64(), &picks);
 	PROVE(picks.n <= picks.max && picks.n <= N_SLEEPERS);
 }
@@ -266,6 +289,7 @@ void wait_wake_any(void)
 {
 
 	call_any();
+	ASSUME(any.call.entry != MSGQ_NONE);
 	if (nondet_bool())
 		msgq_wake_senders(&any.call);
 	else if (nondet_bool())
@@ -289,11 +313,20 @@ void wait_end_any(void)
 	ASSUME(text);
 	if (nondet_bool())
 		(void)msgq_receive_poll(&any.queue, &any.actor, &sleeper, &want, text, &size, &type, &any.wakes);
-	else if (nondet_bool())
-		(void)msgq_send_poll(&any.queue, &sleeper);
 	else
-		(void)msgq_send_cancel(&any.queue, &any.actor, &sleeper, &any.wakes);
-	PROVE(size <= want.size);
+		(void)msgq_receive_cancel(&any.queue, &any.actor, &sleeper, &want, text, &size, &type, &any.wakes);
+	PROVE(size <= want.size && any.wakes.n <= MSGQ_WAKES_MAX);
+}
+
+void wait_leave_any(void)
+{
+	struct msgq_sleeper sleeper = { nondet_u32(), nondet_u32(), nondet_u32(), nondet_u32(), 0 };
+
+	queue_any();
+	ASSUME(sleeper.index < N_SLEEPERS);
+	(void)(nondet_bool() ? msgq_send_poll(&any.queue, &sleeper)
+			     : msgq_send_cancel(&any.queue, &any.actor, &sleeper, &any.wakes));
+	PROVE(any.wakes.n <= MSGQ_WAKES_MAX);
 }
 
 #elif PART == RECOVER
@@ -305,7 +338,7 @@ void recover_any(void)
 
 	queue_any();
 	(void)msgq_recover(&any.queue, &any.actor, &any.wakes);
-	PROVE(any.wakes.n <= WAKES_MAX);
+	PROVE(any.wakes.n <= MSGQ_WAKES_MAX);
 	(void)msgq_holds(&any.queue, nondet_u64());
 }
 
@@ -314,6 +347,99 @@ void recover_verify_any(void)
 
 	queue_any();
 	(void)msgq_verify(&any.queue);
+}
+
+#elif PART == STEAD
+
+#include "core/msgq-stead.c"
+
+static struct stead stead_any(void)
+{
+	return (struct stead){ .number = nondet_u32(), .may_begin = nondet_bool(),
+			       .may_wait = nondet_bool() };
+}
+
+void stead_send_any(void)
+{
+	struct stead stead = stead_any();
+	uint64_t size = nondet_u64();
+	void *text;
+
+	queue_any();
+	ASSUME(size <= TEXT_MAX);
+	text = malloc(size);
+	ASSUME(text);
+	(void)msgq_stead_send(&any.queue, &any.actor, &stead, (int64_t)nondet_u64(), text, size, &any.wakes);
+	PROVE(any.wakes.n <= MSGQ_WAKES_MAX);
+}
+
+void stead_receive_any(void)
+{
+	struct msgq_want want = { (int64_t)nondet_u64(), nondet_u64(), nondet_u32() };
+	struct stead stead = stead_any();
+	uint64_t size = 0;
+	int64_t type;
+	void *text;
+
+	queue_any();
+	ASSUME(want.size <= TEXT_MAX);
+	text = malloc(want.size);
+	ASSUME(text);
+	(void)msgq_stead_receive(&any.queue, &any.actor, &stead, &want, text, &size, &type, &any.wakes);
+	PROVE(size <= want.size && any.wakes.n <= MSGQ_WAKES_MAX);
+}
+
+void stead_end_any(void)
+{
+
+	queue_any();
+	(void)(nondet_bool() ? msgq_stead_end(&any.queue, &any.actor, nondet_u32(), &any.wakes)
+			     : msgq_stead_recover(&any.queue, &any.actor, &any.wakes));
+	PROVE(any.wakes.n <= MSGQ_WAKES_MAX);
+}
+
+#elif PART == TRIM
+
+void trim_flip_any(void)
+{
+
+	queue_any();
+	(void)msgq_trim_begin(&any.queue, &any.actor);
+	msgq_trim_close(&any.queue);
+	(void)msgq_trim_flip(&any.queue, &any.actor);
+	(void)msgq_trim_is_quiet(&any.queue);
+	msgq_trim_end(&any.queue, &any.actor, nondet_bool());
+}
+
+/* What is given back is whole pages behind the header, of one arena. */
+void trim_left_any(void)
+{
+	struct msgq_trim trim;
+	uint64_t off, size;
+
+	queue_any();
+	(void)msgq_trim_is_due(&any.queue, (int64_t)nondet_u64());
+	if (!msgq_trim_left(&any.queue, &trim))
+		return;
+	while (msgq_trim_next(&any.queue, &trim, &off, &size)) {
+		PROVE(off % MSGQ_PAGE == 0 && size % MSGQ_PAGE == 0 && size > 0);
+		PROVE(off >= any.queue.layout.blocks_off && off + size <= any.queue.layout.size);
+		PROVE(msgq_arena((uint32_t)((off - any.queue.layout.blocks_off) / MSGQ_BLOCK_SIZE)) ==
+		      trim.arena);
+	}
+	msgq_trim_done(&any.queue, &trim);
+}
+
+void trim_cancel_any(void)
+{
+
+	call_any();
+	ASSUME(any.call.entry != MSGQ_NONE);
+	if (nondet_bool())
+		msgq_trim_cancel(&any.call);
+	else
+		msgq_trim_recover(&any.call, nondet_u64());
+	PROVE(call_valid(&any.call));
 }
 
 #elif PART == QUEUE

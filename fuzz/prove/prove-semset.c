@@ -35,11 +35,11 @@
 #undef semtx_run
 #undef semtx_run_in
 #undef semtx_scratch
-/* Not proved (fuzz/README.md): too large. */
-#define semwait_grant grant_not_proved
+#define semwait_grant grant_proved
 #include "core/semset-wait.c"
 #undef semwait_grant
 #include "core/semset-undo.c"
+#include "core/semset-stead.c"
 #include "core/semset.c"
 
 #define N_SEMS 2u
@@ -325,6 +325,25 @@ void semset_build_hand_back(void)
 	build_check(&any.tx, build_hand_back(&any.tx, &back));
 }
 
+void semset_build_stead(void)
+{
+	struct semset_assignment assignment = { (uint16_t[N_SEMS]){ nondet_u8() }, nondet_u32(), nondet_u32() };
+	struct semtx_array array;
+	struct stead_call call = { .may_wait = nondet_bool(), .index = nondet_u32() };
+
+	set_any();
+	tx_begin(&any.actor);
+	array_any(&array);
+	ASSUME(assignment.first < N_SEMS && call.index < SLEEPER_MAX);
+	ASSUME(assignment.n >= 1 && assignment.n <= N_SEMS - assignment.first);
+	if (nondet_bool())
+		call.array = &array;
+	else
+		call.assignment = &assignment;
+	ASSUME(call.array || !call.may_wait);
+	build_check(&any.tx, build_stead(&any.tx, &call));
+}
+
 /* What only reads has no actor and no wakes. */
 void semset_read_any(void)
 {
@@ -334,6 +353,140 @@ void semset_read_any(void)
 	tx_begin(NULL);
 	any.tx.wakes = NULL;
 	(void)(nondet_bool() ? count_sleepers(&any.tx, &count) : verify_sleepers(&any.tx, NULL));
+}
+
+/* --- the wake pass --------------------------------------------------------------------------------- */
+
+/* A transaction that is built, as the wake pass gets it. */
+static void tx_built(void)
+{
+	set_any();
+	tx_begin(&any.actor);
+	tx_fill(&any.tx);
+	any.tx.budget = nondet_u32();
+	ASSUME(any.tx.budget <= SEMTX_BUDGET);
+}
+
+/*
+ * What is proved of a part, in its place.  Of the pass itself it is only looked at in which order it calls them,
+ * and how often: is_valid stands for tx_valid().
+ */
+static bool is_valid;
+
+int judge_proved(struct semtx *tx, const struct semwait *wait, bool *ret_ends)
+{
+	int rc = (int)nondet_u8();
+
+	PROVE(wait->array.n_ops >= 1 && wait->array.n_ops <= SEM_NOPS_MAX && tx_valid(tx));
+	tx_fill(tx);
+	*ret_ends = nondet_bool();
+	ASSUME(rc == 0 || rc == SEMTX_FULL || rc == SEMSET_E_CORRUPT);
+	return rc;
+}
+
+int select_proved(struct semtx *tx, struct semwait *wait, struct candidate *ret_best)
+{
+	int rc = (int)nondet_u8();
+
+	(void)wait;
+	PROVE(is_valid);
+	is_valid = rc == 0;
+	semtx_spend(tx, nondet_u32());
+	*ret_best = (struct candidate){ nondet_bool(), nondet_bool(), nondet_u32(), nondet_u64() };
+	ASSUME(ret_best->index < SLEEPER_MAX);
+	ASSUME(rc == 0 || rc == SEMTX_FULL || rc == SEMSET_E_CORRUPT);
+	return rc;
+}
+
+/* Each that is granted takes an entry of the transaction. */
+int one_proved(struct semtx *tx, struct semwait *wait, uint32_t index)
+{
+	int rc = (int)nondet_u8();
+
+	(void)wait;
+	PROVE(index < SLEEPER_MAX && is_valid);
+	ASSUME(rc == 0 || rc == SEMTX_FULL || rc == SEMSET_E_CORRUPT || rc == SEMTX_STALE);
+	is_valid = rc == 0 || rc == SEMTX_FULL;
+	if (rc == 0) {
+		ASSUME(tx->n < tx->n_max);
+		tx->n++;
+		tx->n_wakes = nondet_u32();
+	}
+	return rc;
+}
+
+void flags_proved(struct semtx *tx, struct semwait *wait)
+{
+	(void)wait;
+	PROVE(is_valid);
+	semtx_spend(tx, nondet_u32());
+}
+
+void grant_judge_any(void)
+{
+	struct semwait wait;
+	uint32_t i;
+	bool ends;
+	int rc;
+
+	tx_built();
+	ASSUME(wait.array.n_ops >= 1 && wait.array.n_ops <= SEM_NOPS_MAX);
+	wait.array.ops = wait.ops;
+	for (i = 0; i < SEM_NOPS_MAX; i++)
+		ASSUME(wait.ops[i].sem_num < N_SEMS);
+	i = any.tx.n;
+	rc = wait_judge(&any.tx, &wait, &ends);
+	PROVE(rc == 0 || rc == SEMTX_FULL || rc == SEMSET_E_CORRUPT);
+	PROVE(rc == SEMSET_E_CORRUPT || (tx_valid(&any.tx) && any.tx.n >= i && any.tx.n <= i + 1));
+}
+
+void grant_select_any(void)
+{
+	struct candidate best;
+	struct semwait wait;
+	int rc;
+
+	tx_built();
+	rc = grant_select(&any.tx, &wait, &best);
+	PROVE(rc == 0 || rc == SEMTX_FULL || rc == SEMSET_E_CORRUPT);
+	PROVE(rc != 0 || (tx_valid(&any.tx) && (!best.found || best.index < SLEEPER_MAX)));
+}
+
+void grant_one_any(void)
+{
+	struct semwait wait;
+	uint32_t index = nondet_u32(), n;
+	int rc;
+
+	tx_built();
+	ASSUME(index < SLEEPER_MAX);
+	n = any.tx.n;
+	rc = grant_one(&any.tx, &wait, index);
+	PROVE(rc == 0 || rc == SEMSET_E_CORRUPT || rc == SEMTX_FULL || rc == SEMTX_STALE);
+	PROVE(rc != 0 || any.tx.n > n);
+	PROVE((rc != 0 && rc != SEMTX_FULL) || tx_valid(&any.tx));
+}
+
+void grant_pass_any(void)
+{
+	struct semtx tx = { .n = nondet_u32(), .n_max = MCAS_SMALL_MAX, .n_wakes = nondet_u32(),
+			    .budget = nondet_u32(), .is_largest = nondet_bool(), .modest = nondet_bool() };
+	int rc;
+
+	ASSUME(tx.n <= tx.n_max);
+	is_valid = true;
+	rc = grant_proved(&tx);
+	PROVE(rc == 0 || rc == SEMSET_E_CORRUPT || rc == SEMTX_FULL || rc == SEMTX_STALE);
+	PROVE(rc != 0 || is_valid);
+}
+
+void grant_flags_any(void)
+{
+	struct semwait wait;
+
+	tx_built();
+	flags_clear(&any.tx, &wait);
+	PROVE(tx_valid(&any.tx));
 }
 
 /* --- calls ----------------------------------------------------------------------------------------- */
@@ -401,6 +554,34 @@ void semset_set_any(void)
 	else
 		(void)semset_set_all(&any.set, &any.actor, values, NULL, &any.wakes);
 	PROVE(any.wakes.n <= SEMSET_WAKES_MAX);
+}
+
+void semset_stead_any(void)
+{
+	const struct stead stead = { nondet_u32(), nondet_bool(), nondet_bool() };
+	uint32_t first = nondet_u32(), n = nondet_u32();
+	uint16_t values[N_SEMS];
+
+	set_any();
+	ASSUME(n >= 1 && first < N_SEMS);
+	if (nondet_bool()) {
+		ASSUME(n <= SEM_NOPS_MAX);
+		(void)semset_stead_op(&any.set, &any.actor, &stead, any.ops, n, &any.wakes);
+	} else {
+		ASSUME(n <= N_SEMS - first);
+		(void)semset_stead_assign(&any.set, &any.actor, &stead, values, first, n, NULL, &any.wakes);
+	}
+	PROVE(any.wakes.n <= SEMSET_WAKES_MAX);
+}
+
+void semset_stead_end_any(void)
+{
+
+	set_any();
+	if (nondet_bool())
+		semset_stead_end(&any.set, &any.actor, nondet_u32());
+	else
+		semset_stead_recover(&any.set);
 }
 
 void semset_undo_any(void)

@@ -285,6 +285,8 @@ static bool queue_tally(struct msgq_call *call, struct tally *tally)
 	uint32_t count = call->txn.now[FIELD_COUNT], n;
 	uint64_t cbytes = 0, length;
 
+	if (count > call->queue->layout.n_blocks)
+		return false;
 	for (n = 0; next != 0; n++) {
 		if (n >= count || msgq_previous(call, next - 1) != before)
 			return false;

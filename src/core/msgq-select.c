@@ -14,7 +14,9 @@
 #endif
 
 /* Tries for a position in a queue that others change; then the last look has to do. */
+#ifndef POSITION_TRIES
 #define POSITION_TRIES 256u
+#endif
 
 bool msgq_want_matches(int64_t want, uint32_t flags, int64_t type)
 {
@@ -138,6 +140,8 @@ static int position_find(struct msgq_call *call, uint64_t position, struct msgq_
 	uint32_t next = call->txn.now[FIELD_HEAD];
 	uint64_t count = call->txn.now[FIELD_COUNT], i;
 
+	if (count > call->queue->layout.n_blocks)
+		call->broken = true; /* or beyond what this mapping shows */
 	if (position >= count)
 		return MSGQ_E_NOMSG;
 	for (i = 0; i < position && !call->broken; i++) {
