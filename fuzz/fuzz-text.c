@@ -1,7 +1,7 @@
 /*
  * fuzz-text.c: text from outside: arguments of `usysv`, files of /proc.
  *
- * Compiles src/cli/error.c and src/daemon/process.c as they are; open, read and close below serve
+ * Compiles src/cli/error.c and src/daemon/process.c as they are; open, read, close, fopen and stat below serve
  * the input.  Byte 0 % 6 says what the rest is:
  *   0 a number for cli_number      1 a kind         2 /proc/PID/stat      3 /proc/PID/status
  *   4 /proc/PID/maps: byte 1 is the size of each read; the rest the file
@@ -12,6 +12,7 @@
  */
 #include <fcntl.h>
 #include <stdio.h>
+#include <sys/stat.h>
 #include <unistd.h>
 
 #include "fuzz.h"
@@ -20,13 +21,19 @@
 static int text_open(const char *path, int flags);
 static ssize_t text_read(int fd, void *buffer, size_t size);
 static int text_close(int fd);
+static FILE *text_fopen(const char *path, const char *mode);
+static int text_stat(const char *path, struct stat *status);
 #define open text_open
 #define read text_read
 #define close text_close
+#define fopen text_fopen
+#define stat(path, status) text_stat(path, status)
 #include "daemon/process.c"
 #undef open
 #undef read
 #undef close
+#undef fopen
+#undef stat
 
 /* A message a run is a thousand times slower. */
 #define fprintf(...) (0)
@@ -69,6 +76,21 @@ static int text_close(int fd)
 {
 	FUZZ_ASSERT(fd == 5);
 	return 0;
+}
+
+static FILE *text_fopen(const char *path, const char *mode)
+{
+	(void)mode;
+	FUZZ_ASSERT(strncmp(path, "/proc/", 6) == 0);
+	return text_size > 0 ? fmemopen((void *)(uintptr_t)text, text_size, "r") : NULL;
+}
+
+/* Whose folders are, nobody may know. */
+static int text_stat(const char *path, struct stat *status)
+{
+	(void)path;
+	(void)status;
+	return -1;
 }
 
 static void try_number(const char *string)
@@ -128,6 +150,18 @@ static void try_maps(void)
 	text_piece = piece;
 }
 
+static void try_status(void)
+{
+	bool has_uid = process_has_uid(1, 1000);
+	bool has_group = process_has_group(1, 1000);
+	char *uids = process_status_line(1, "Uid:");
+
+	FUZZ_SAY("uid 1000: %d, group 1000: %d", has_uid, has_group);
+	FUZZ_ASSERT(has_uid == process_line_has(uids, 1000, 0));
+	free(uids);
+	(void)process_may_lock(1); /* either answer */
+}
+
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 {
 	struct fuzz_input input = { .bytes = data, .size = size };
@@ -147,10 +181,8 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 	else if (code == 2)
 		try_stat();
 	else if (code == 3)
-		FUZZ_SAY("has uid 1000: %d", process_has_uid(1, 1000));
+		try_status();
 	else
 		try_maps();
-	if (code == 3)
-		(void)process_has_uid(1, 1000); /* either answer */
 	return 0;
 }

@@ -19,9 +19,6 @@
 #define PROCESS_STAT_MAX 1024u
 #define PROCESS_STAT_START_TIME 22u
 
-/* Uid is among the first lines of /proc/PID/status, whose list of groups may be long. */
-#define PROCESS_STATUS_MAX 2048u
-
 /* The number of that capability. */
 #define PROCESS_CAP_IPC_LOCK 14u
 
@@ -103,27 +100,6 @@ int process_start_time(uint32_t pid, uint64_t *ret_start_time)
 	return 0;
 }
 
-bool process_has_uid(uint32_t pid, uint32_t uid)
-{
-	char text[PROCESS_STATUS_MAX];
-	struct stat folder;
-	uint32_t uids[4];
-	const char *line;
-
-	/* Its effective uid, which is nearly always the one; root's if it may not be looked into. */
-	(void)snprintf(text, sizeof(text), "/proc/%" PRIu32, pid);
-	if (uid != 0 && stat(text, &folder) == 0 && folder.st_uid == uid)
-		return true;
-	if (process_read(pid, "status", text, sizeof(text)) < 0)
-		return false;
-	/* The name is on an earlier line, with its newlines escaped. */
-	line = strstr(text, "\nUid:");
-	if (!line || sscanf(line + 5, "%" SCNu32 "%" SCNu32 "%" SCNu32 "%" SCNu32, &uids[0],
-			    &uids[1], &uids[2], &uids[3]) != 4)
-		return false;
-	return uids[0] == uid || uids[1] == uid || uids[2] == uid || uids[3] == uid;
-}
-
 /* The line of /proc/PID/status that begins so, without that: to be freed.  NULL: there is none. */
 static char *process_status_line(uint32_t pid, const char *begin)
 {
@@ -147,7 +123,7 @@ static char *process_status_line(uint32_t pid, const char *begin)
 	return found ? line : NULL;
 }
 
-/* True if the number is in the line, its first `skip` ones apart. */
+/* True if the number is in the line, its first `skip` ones apart.  NULL: there is no line. */
 static bool process_line_has(const char *line, uint32_t number, uint32_t skip)
 {
 	char *end;
@@ -164,11 +140,28 @@ static bool process_line_has(const char *line, uint32_t number, uint32_t skip)
 	return false;
 }
 
+bool process_has_uid(uint32_t pid, uint32_t uid)
+{
+	struct stat folder;
+	char path[64];
+	char *uids;
+	bool has;
+
+	/* Its effective uid, which is nearly always the one; root's if it may not be looked into. */
+	(void)snprintf(path, sizeof(path), "/proc/%" PRIu32, pid);
+	if (uid != 0 && stat(path, &folder) == 0 && folder.st_uid == uid)
+		return true;
+	uids = process_status_line(pid, "Uid:");
+	has = process_line_has(uids, uid, 0);
+	free(uids);
+	return has;
+}
+
 bool process_has_group(uint32_t pid, uint32_t gid)
 {
 	char *own = process_status_line(pid, "Gid:");
 	char *further = process_status_line(pid, "Groups:");
-	bool has = (own && process_line_has(own, gid, 3)) || (further && process_line_has(further, gid, 0));
+	bool has = process_line_has(own, gid, 3) || process_line_has(further, gid, 0);
 
 	free(own);
 	free(further);

@@ -62,12 +62,15 @@ void msgq_act_remap(struct msgq_pair *pair)
 		map(pair, &pair->views[i]);
 }
 
+bool msgq_act_is_daemons(const struct msgq_act *act)
+{
+	return act->actor.client == ACTOR_DAEMON || act->kind == MSGQ_ACT_RECOVER ||
+	       act->kind >= MSGQ_ACT_STEAD_SEND;
+}
+
 static struct msgq *queue_of(struct msgq_pair *pair, const struct msgq_act *act)
 {
-	bool is_daemons = act->actor.client == ACTOR_DAEMON || act->kind == MSGQ_ACT_RECOVER ||
-			  act->kind >= MSGQ_ACT_STEAD_SEND;
-
-	return is_daemons ? &pair->queue : &pair->views[act->actor.client % MSGQ_VIEWS];
+	return msgq_act_is_daemons(act) ? &pair->queue : &pair->views[act->actor.client % MSGQ_VIEWS];
 }
 
 static void grow(struct msgq_pair *pair, struct msgq *queue)

@@ -73,6 +73,8 @@ uint32_t msgq_act_place(uint64_t client, uint32_t number);
  * sleeps.  False: there is nothing to do.
  */
 bool msgq_act_prepare(struct msgq_pair *pair, struct msgq_act *act);
+/* After that: whether it is the daemon who makes it, one at a time. */
+bool msgq_act_is_daemons(const struct msgq_act *act);
 void msgq_act_on_queue(struct msgq_pair *pair, const struct msgq_act *act, struct msgq_result *ret_result);
 /* Everybody has noticed that the file is larger. */
 void msgq_act_remap(struct msgq_pair *pair);

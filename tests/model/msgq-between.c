@@ -9,12 +9,6 @@
 #define TOLD_AT_ONCE 4u
 #define WOKEN_AT_ONCE (MSGQ_WAKES_MAX - 2u)
 
-bool msgq_between_is_daemons(const struct msgq_act *act)
-{
-	return act->kind == MSGQ_ACT_SET || act->kind == MSGQ_ACT_RECOVER ||
-	       act->kind == MSGQ_ACT_REMOVE || act->kind >= MSGQ_ACT_STEAD_SEND;
-}
-
 static uint32_t count_of_client(const struct model_msgq *model, uint64_t client)
 {
 	uint32_t n = 0;
@@ -40,7 +34,7 @@ bool msgq_between_may(const struct msgq_pair *pair, const struct msgq_act *first
 	bool is_same = first->actor.client == second->actor.client;
 	uint32_t n_receivers = count_waiting(&pair->model, true);
 
-	if (msgq_between_is_daemons(first) && msgq_between_is_daemons(second))
+	if (msgq_act_is_daemons(first) && msgq_act_is_daemons(second))
 		return false;
 	if (first->place != MSGQ_NO_PLACE && first->place == second->place)
 		return false;
@@ -66,7 +60,7 @@ void msgq_between_leave(struct msgq_pair *pair, struct msgq_between *between)
 	between->n_after = 1;
 	after[0] = after[1] = between->first;
 	after[0].kind = MSGQ_ACT_RECOVER;
-	if (msgq_between_is_daemons(&between->first)) {
+	if (msgq_act_is_daemons(&between->first)) {
 		between->n_after = 2;
 		after[0].kind = MSGQ_ACT_NEXT_DAEMON;
 		after[0].actor.client = ACTOR_DAEMON;

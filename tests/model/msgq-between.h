@@ -23,8 +23,6 @@ struct msgq_between {
 	struct msgq_result of_first, of_second, of_after[2];
 };
 
-/* Calls of the daemon, which makes one at a time. */
-bool msgq_between_is_daemons(const struct msgq_act *act);
 /*
  * Whether the second may come in the middle of the first, and one order is to explain it: not two of
  * the daemon, or of one thread; what takes several commits, each a moment of its own, is not for here.
