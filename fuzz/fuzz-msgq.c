@@ -27,6 +27,7 @@
  * Not covered: more than one in the middle (tests/explore), files that lie (fuzz-msgq-lies).
  */
 #include <setjmp.h>
+#include <stdio.h>
 #include <sys/mman.h>
 
 #include "fuzz.h"
@@ -141,12 +142,16 @@ static void say(const struct msgq_act *act, const struct msgq_result *result, co
 					     "is the next daemon", "removes", "sends in stead", "receives in stead",
 					     "ends in stead" };
 
+	char place[32] = "";
+
 	if (!fuzz_telling)
 		return;
-	fuzz_say("client %u: %s%s: type %lld, %u bytes%s%s, place %u%s; outcome %d", (unsigned)act->actor.client,
+	if (act->place != MSGQ_NO_PLACE)
+		(void)snprintf(place, sizeof(place), ", sleeper %u", (unsigned)act->place);
+	fuzz_say("client %u: %s%s: type %lld, %u bytes%s%s%s%s; outcome %d", (unsigned)act->actor.client,
 		 names[act->kind], how, (long long)act->want.type, (unsigned)act->want.size,
 		 act->want.flags & ABI_MSG_NOERROR ? " MSG_NOERROR" : "",
-		 act->want.flags & ABI_MSG_EXCEPT ? " MSG_EXCEPT" : "", (unsigned)act->place,
+		 act->want.flags & ABI_MSG_EXCEPT ? " MSG_EXCEPT" : "", place,
 		 act->cancels ? ", leaves" : "", result->outcome);
 }
 

@@ -36,8 +36,11 @@
 #define UNDO WORKERS       /* a semaphore that everybody takes and gives with undo */
 #define UNDO_START 1000
 #define N_SEMS (WORKERS + 1)
-/* The mode of a worker's object without a key: the worker, and which one of those that had its number. */
-#define MODE_OWN(own, life) (0600u | ((unsigned)(life) & 3) << 4 | (unsigned)(own))
+/*
+ * The mode of a worker's object without a key: the worker, and which one of those that had its number.  Of four
+ * some were killed before they could clear away what the first of them had left.
+ */
+#define MODE_OWN(own, life) (0600u | ((unsigned)(life) & 7) << 4 | (unsigned)(own))
 #define KEY_SHARED 0x5000
 #define KEY_OWN 0x6000
 #define KEY_HALF 0x7000
